@@ -1,0 +1,1 @@
+"""The pure core: rules without clocks, files, sockets or logs."""

@@ -1,0 +1,1 @@
+"""One module per area; each handler decides one command or answers one query."""

@@ -1,0 +1,1 @@
+"""SQLite, and nothing but SQLite: how each fact is written and read."""

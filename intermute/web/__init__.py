@@ -1,0 +1,1 @@
+"""The front: guard, gate, routes, sockets."""

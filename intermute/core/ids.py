@@ -45,7 +45,9 @@ def mint_id(project: ProjectName, random_bits: RandomBits) -> str:
     bits = random_bits(74)
     high, middle, low = bits >> 26, (bits >> 14) & 0xFFF, bits & 0x3FFF
     return str(
-        uuid.UUID(int=(high << 80) | (0x8 << 76) | (middle << 64) | (0b10 << 62) | (low << 48) | int(project_tag(project), 16))
+        uuid.UUID(
+            int=(high << 80) | (0x8 << 76) | (middle << 64) | (0b10 << 62) | (low << 48) | int(project_tag(project), 16)
+        )
     )
 
 

@@ -1,0 +1,275 @@
+"""The composition root: builds everything, supervises it, and takes it down in order. The only place that wires.
+
+Tree: `intermute` supervises one child for each open project (parks), `web` (escalates), `watchdog`, `loop-guard`, `sweeper`
+and, once, `diagnosis`. Shutdown: stop accepting and finish what was accepted, close the sockets with 1001, let the actors
+finish the batch in hand, checkpoint and close the files. Source: design.md 5, hazards.md 13 to 18.
+"""
+
+import dataclasses
+import os
+import secrets
+import signal
+import sys
+import threading
+from collections.abc import Callable, Sequence
+from enum import IntEnum
+from functools import partial
+from typing import Final
+
+import apsw
+import trio
+
+from intermute import __version__
+from intermute.config import Settings
+from intermute.project.clock import SystemClock
+from intermute.project.registry import CHILD_PREFIX, Registry
+from intermute.store.connection import SQLITE_OLDEST, sqlite_version
+from intermute.store.diagnosis import examine
+from intermute.store.directory import DataDirectory, DirectoryRefused
+from intermute.store.migrate import known_migrations
+from intermute.web.auth import KeyRing
+from intermute.web.front import Front
+from intermute.web.gate import LOCAL_HOSTS, Gate
+from intermute.web.health import HealthReport
+from intermute.web.keys import Keys, KeysRefused, bootstrap, load_keys
+from intermute.web.lane import build_app
+from intermute.web.server import Listener, ListenError, ServerLimits, open_tcp_listener, open_unix_listener, serve
+from intermute.web.sockets import Sockets
+from intermute.web.system import Surroundings
+from supervisor import (
+    Child,
+    ChildEscalated,
+    ChildSpec,
+    ChildState,
+    Finding,
+    LoopGuard,
+    OnExhausted,
+    Restart,
+    open_supervisor,
+    watch,
+)
+
+Log = Callable[..., None]
+
+BUSY_LIMIT_S: Final = (
+    5.0  # seconds a project may be in one flush or read; a thousand times the usual. A guess, revisit.
+)
+WATCH_EVERY_S: Final = 1.0  # seconds between the watchdog's rounds.
+SHUTDOWN_LIMIT_S: Final = 9.5  # seconds from the signal to the end, whatever hangs; design.md 5 promises 10.
+
+
+class ExitCode(IntEnum):
+    """What the process says when it ends; docs/operations.md explains each to operators."""
+
+    OK = 0
+    FAILED = 1
+    USAGE = 2
+    REFUSED = 3
+    STUCK = 4
+    INTERRUPTED = 130
+
+
+class StartRefused(Exception):
+    """The service cannot start as it was told to; the text says why and what to do."""
+
+
+def run(settings: Settings, log: Log) -> ExitCode:
+    """Serve until a signal; return how it ended."""
+    code = ExitCode.OK
+    try:
+        trio.run(partial(serve_until_signalled, settings, log))
+    except* StartRefused as refused:
+        # The one `except*` of the service (hazards.md 19): it chooses the exit code.
+        for error in refused.exceptions:
+            sys.stderr.write(f"intermute: {error}\n")
+        code = ExitCode.REFUSED
+    except* ChildEscalated as escalated:
+        log("server.failed", error=escalated.exceptions[0])
+        code = ExitCode.FAILED
+    return code
+
+
+async def serve_until_signalled(settings: Settings, log: Log) -> None:
+    """Serve until SIGTERM or SIGINT; a second signal ends the process at once. Raises: StartRefused, ChildEscalated."""
+    stop = trio.Event()
+    async with trio.open_nursery() as nursery:
+        await nursery.start(_watch_signals, stop, log)
+        await serve_intermute(settings, log, stop=stop)
+        nursery.cancel_scope.cancel()
+
+
+async def _watch_signals(stop: trio.Event, log: Log, *, task_status: trio.TaskStatus[None]) -> None:
+    with trio.open_signal_receiver(signal.SIGTERM, signal.SIGINT) as signals:
+        task_status.started()
+        async for number in signals:
+            if stop.is_set():
+                os._exit(ExitCode.INTERRUPTED)
+            log("server.stopping", signal=signal.Signals(number).name)
+            _limit_shutdown()
+            stop.set()
+
+
+def _limit_shutdown() -> None:
+    """End the process if shutting down takes too long: a disk that hangs cannot be cancelled (hazards.md 13)."""
+    timer = threading.Timer(SHUTDOWN_LIMIT_S, os._exit, (ExitCode.STUCK,))
+    timer.daemon = True
+    timer.start()
+
+
+async def serve_intermute(
+    settings: Settings,
+    log: Log,
+    *,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
+) -> None:
+    """Serve until `stop` is set, then close everything in order.
+
+    `task_status` is started with the URLs once requests are answered. Raises: StartRefused, ChildEscalated.
+    """
+    if sqlite_version() < SQLITE_OLDEST:
+        raise StartRefused(
+            f"SQLite {apsw.sqlite_lib_version()} is too old: install apsw {'.'.join(map(str, SQLITE_OLDEST))} or newer"
+        )
+    directory = DataDirectory(settings.data)
+    try:
+        directory.prepare()
+        directory.lock()
+    except DirectoryRefused as refused:
+        raise StartRefused(str(refused)) from refused
+    try:
+        keys = _load_keys(settings, log)
+        listeners = _listen(settings, log)
+        _log_diagnostics(settings, directory, keys, listeners, log)
+        await _supervise(settings, directory, keys, listeners, log, stop, task_status)
+    finally:
+        directory.unlock()
+
+
+def _load_keys(settings: Settings, log: Log) -> Keys:
+    try:
+        made = bootstrap(settings.keys_file)
+        if made is not None:
+            log("keys.bootstrapped", file=str(settings.keys_file), project="dev")
+        return load_keys(settings.keys_file)
+    except KeysRefused as refused:
+        raise StartRefused(str(refused)) from refused
+
+
+def _listen(settings: Settings, log: Log) -> list[Listener]:
+    listeners: list[Listener] = []
+    try:
+        listeners.append(open_tcp_listener(settings.host, settings.port))
+        if settings.socket is not None:
+            listeners.append(open_unix_listener(settings.socket))
+    except ListenError as error:
+        for listener in listeners:
+            listener.close()
+        raise StartRefused(str(error)) from error
+    if settings.host not in LOCAL_HOSTS and f"[{settings.host}]" not in LOCAL_HOSTS:
+        log(
+            "server.not_loopback",
+            host=settings.host,
+            advice="traffic is not encrypted; callers from outside need a key",
+        )
+    return listeners
+
+
+def _log_diagnostics(
+    settings: Settings, directory: DataDirectory, keys: Keys, listeners: Sequence[Listener], log: Log
+) -> None:
+    log(
+        "server.diagnosed",
+        version=__version__,
+        python=sys.version.split()[0],
+        sqlite=apsw.sqlite_lib_version(),
+        schema=len(known_migrations()),
+        data=str(settings.data),
+        projects=len(directory.files()),
+        keys_file=str(settings.keys_file),
+        keys=len(keys.projects),
+        local_needs_key=not keys.allows_local,
+        addresses=",".join(listener.url for listener in listeners),
+    )
+
+
+async def _supervise(
+    settings: Settings,
+    directory: DataDirectory,
+    keys: Keys,
+    listeners: Sequence[Listener],
+    log: Log,
+    stop: trio.Event,
+    task_status: trio.TaskStatus[list[str]],
+) -> None:
+    async with open_supervisor(partial(_log_state, log)) as supervisor:
+        registry = Registry(directory, supervisor, SystemClock(), secrets.randbits, log, batch_max=settings.batch_max)
+        front = Front(
+            registry,
+            KeyRing(settings.keys_file, keys, trio.current_time, log),
+            Gate(settings.allowed_hosts),
+            Surroundings(registry, HealthReport(registry, supervisor)),
+            log,
+        )
+        sockets_stop, web_done = trio.Event(), trio.Event()
+        app = build_app(front, Sockets(front, sockets_stop), log)
+
+        async def web(child: Child) -> None:
+            async with trio.open_nursery() as nursery:
+                urls = await nursery.start(partial(serve, app, listeners, limits=ServerLimits(), stop=stop, log=log))
+                child.started()
+                log("server.started", addresses=",".join(urls))
+            web_done.set()
+
+        def pull_lever(name: str) -> None:
+            for project in registry.open_projects():
+                if CHILD_PREFIX + project.name == name:
+                    project.writer.interrupt()
+
+        guard = LoopGuard(dump_to=sys.__stderr__ or sys.stderr)
+        watchdog = partial(
+            watch,
+            supervisor=supervisor,
+            busy_limit_s=BUSY_LIMIT_S,
+            lever=pull_lever,
+            on_finding=partial(_log_finding, log),
+            interval_s=WATCH_EVERY_S,
+        )
+        # Without listeners there is nothing to restart the web child on, so its first crash ends the service.
+        await supervisor.start(
+            ChildSpec(
+                name="web", main=web, restart=Restart.TRANSIENT, max_restarts=0, on_exhausted=OnExhausted.ESCALATE
+            )
+        )
+        for name, main in (("watchdog", watchdog), ("loop-guard", guard.run), ("sweeper", registry.sweep)):
+            await supervisor.start(ChildSpec(name=name, main=main))
+        supervisor.spawn(
+            ChildSpec(name="diagnosis", main=partial(_diagnose, directory, log), restart=Restart.TEMPORARY)
+        )
+        task_status.started([listener.url for listener in listeners])
+        await stop.wait()
+        sockets_stop.set()
+        await web_done.wait()
+        await supervisor.stop_all()
+        await registry.close_readers()
+        log("server.stopped")
+
+
+async def _diagnose(directory: DataDirectory, log: Log, child: Child) -> None:
+    """Log what every project's file holds, one after the other while the service is serving."""
+    child.started()
+    for path in directory.files():
+        found = await trio.to_thread.run_sync(examine, path)
+        log("store.examined", **dataclasses.asdict(found))
+
+
+def _log_state(log: Log, name: str, old: ChildState, new: ChildState, error: BaseException | None) -> None:
+    if error is not None and new in (ChildState.BACKING_OFF, ChildState.PARKED):
+        log("actor.crashed", child=name, state=new, error=error)
+    elif new is ChildState.PARKED:
+        log("actor.parked", child=name, was=old)
+
+
+def _log_finding(log: Log, finding: Finding) -> None:
+    log("watchdog.found", child=finding.name, verdict=finding.verdict, busy_with=finding.busy_with,
+        busy_for_s=round(finding.busy_for_s, 1), lever_error=finding.error_text)  # fmt: skip

@@ -1,0 +1,61 @@
+"""`intermute doctor`: look into a data directory and say what is there."""
+
+import sys
+from pathlib import Path
+
+import apsw
+import click
+
+from intermute.app import ExitCode
+from intermute.cli.options import data_option
+from intermute.store.connection import SQLITE_OLDEST, sqlite_version
+from intermute.store.diagnosis import examine
+from intermute.store.directory import DataDirectory, DirectoryRefused
+
+
+@click.command(epilog="Example:  intermute doctor --data ./intermute-data")
+@data_option("Directory to look into.")
+def doctor(data: Path) -> None:
+    """Check a data directory and print what it finds. Exit code 0 if all is well, 3 if not."""
+    if not data.is_dir():
+        raise click.ClickException(
+            f"there is no directory {data}: name one with --data, or start `intermute serve` to make it"
+        )
+    is_well = True
+    is_new_enough = sqlite_version() >= SQLITE_OLDEST
+    _line("SQLite", apsw.sqlite_lib_version(), "" if is_new_enough else "too old: upgrade apsw")
+    mode = data.stat().st_mode & 0o777
+    _line("directory", str(data), "" if mode == 0o700 else f"mode is {mode:o}, should be 700: chmod 700 {data}")
+    directory = DataDirectory(data)
+    try:
+        directory.lock()
+    except DirectoryRefused:
+        _line("server", "running on this directory", "")
+    else:
+        _line("server", "not running", "")
+        directory.unlock()
+    is_well = is_new_enough and mode == 0o700
+    files = directory.files()
+    _line("projects", str(len(files)), "")
+    for path in files:
+        found = examine(path)
+        is_well = is_well and found.is_well
+        problem = "" if found.is_well else _advice(found.integrity, found.migrations_pending)
+        _line(
+            found.project or path.name,
+            f"schema {found.schema}, {found.head} events, {found.size_bytes / 1024:.0f} KiB, integrity {found.integrity}",
+            problem,
+        )
+    sys.exit(ExitCode.OK if is_well else ExitCode.REFUSED)
+
+
+def _line(what: str, value: str, problem: str) -> None:
+    click.echo(f"{'PROBLEM' if problem else 'ok':8}{what}: {value}" + (f" — {problem}" if problem else ""))
+
+
+def _advice(integrity: str, pending: int) -> str:
+    if pending < 0:
+        return "a newer version wrote this file: start that version"
+    if integrity != "ok":
+        return "the file is damaged: stop the server, keep the file with its -wal beside it, and restore a backup"
+    return "the file holds no project: it can be removed"

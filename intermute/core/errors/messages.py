@@ -1,0 +1,72 @@
+"""Refusals about messages."""
+
+from collections.abc import Mapping
+
+from intermute.core.errors.base import DomainError
+
+
+class UnknownMessage(DomainError):
+    """No message has this id in the project."""
+
+    code = "unknown_message"
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__()
+        self.message_id = message_id
+
+    @property
+    def message(self) -> str:
+        return f"No message {self.message_id!r} in this project; check the project and read the ids from GET /api/inbox/{{agent}}."
+
+
+class MessageIdTaken(DomainError):
+    """Another sender already used this message id."""
+
+    code = "message_id_taken"
+
+    def __init__(self, message_id: str) -> None:
+        super().__init__()
+        self.message_id = message_id
+
+    @property
+    def message(self) -> str:
+        return f"Another agent already sent a message with the id {self.message_id!r}: leave `id` out, or choose a new one."
+
+
+class NotARecipient(DomainError):
+    """The agent never received this message."""
+
+    code = "not_a_recipient"
+
+    def __init__(self, message_id: str, agent: str) -> None:
+        super().__init__()
+        self.message_id, self.agent = message_id, agent
+
+    @property
+    def message(self) -> str:
+        return f"{self.agent!r} is not a recipient of {self.message_id!r}; only a recipient can read or acknowledge it."
+
+
+class InvalidTransport(DomainError):
+    """Not a transport."""
+
+    code = "invalid_transport"
+    legacy_error = "invalid transport"
+
+    @property
+    def message(self) -> str:
+        return "Use transport async (the inbox) or leave it out."
+
+
+class LiveDeliveryFailed(DomainError):
+    """Live delivery was asked for, and this server has no way into a terminal."""
+
+    code = "delivery_failed"
+
+    @property
+    def message(self) -> str:
+        return "This server cannot deliver into a terminal: send it with transport async, which puts it into the inbox."
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"delivery": None}

@@ -1,0 +1,100 @@
+"""Refusals about reservations."""
+
+from collections.abc import Mapping, Sequence
+
+from intermute.core import limits
+from intermute.core.errors.base import DomainError
+
+
+class BadPattern(DomainError):
+    """A pattern that the dialect refuses; `reason` says how to mend it."""
+
+    code = "bad_pattern"
+
+    def __init__(self, pattern: str, reason: str) -> None:
+        super().__init__()
+        self.pattern, self.reason = pattern, reason
+
+    @property
+    def message(self) -> str:
+        return f"Correct the pattern {self.pattern[:200]!r}: {self.reason}"
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"pattern": self.pattern[:1024]}
+
+
+class ReservationConflict(DomainError):
+    """Somebody else holds what was asked for; every conflict is listed."""
+
+    code = "reservation_conflict"
+
+    def __init__(self, conflicts: Sequence[object], holders: Sequence[str], wait_s: float, total: int) -> None:
+        super().__init__()
+        self.conflicts, self.holders, self.total = tuple(conflicts), tuple(holders), total
+        self.wait_s = wait_s
+
+    @property
+    def message(self) -> str:
+        who = ", ".join(self.holders[:5])
+        return (
+            f"Held by {who}: work elsewhere, ask the holder in a message, or try again in {max(1, round(self.wait_s))} s at the latest. "
+            "Nothing was reserved."
+        )
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"conflicts": list(self.conflicts), "total": self.total}
+
+
+class ReservationLimit(DomainError):
+    """The agent holds as many reservations as one may."""
+
+    code = "reservation_limit"
+
+    def __init__(self, agent: str, held: int, asked: int) -> None:
+        super().__init__()
+        self.agent, self.held, self.asked = agent, held, asked
+
+    @property
+    def message(self) -> str:
+        return (
+            f"{self.agent!r} holds {self.held} active reservations and the limit is {limits.RESERVATIONS_PER_AGENT_MAX}: "
+            "release some first, or reserve a directory instead of its files."
+        )
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"limit": limits.RESERVATIONS_PER_AGENT_MAX, "held": self.held}
+
+
+class UnknownReservation(DomainError):
+    """No reservation has this id in the project."""
+
+    code = "unknown_reservation"
+
+    def __init__(self, reservation_id: str) -> None:
+        super().__init__()
+        self.reservation_id = reservation_id
+
+    @property
+    def message(self) -> str:
+        return f"No reservation {self.reservation_id!r} here; GET /api/reservations?project=… lists the active ones."
+
+
+class ReservationEnded(DomainError):
+    """The reservation was released or has expired."""
+
+    code = "reservation_ended"
+
+    def __init__(self, reservation_id: str, how: str) -> None:
+        super().__init__()
+        self.reservation_id, self.how = reservation_id, how
+
+    @property
+    def message(self) -> str:
+        return f"Reservation {self.reservation_id!r} has ended ({self.how}): reserve the path again before you edit."
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"ended": self.how}

@@ -1,0 +1,165 @@
+"""The lease book: which reservations are active, until when, and what stands in the way of a new one.
+
+One holder never clashes with itself. A lease ends at its monotonic deadline, exactly then and not before. While a batch
+is on its way to the disk the book is ahead of it; `committed_conflicts` answers for what is already stored, so that a
+check never shows what a power cut could still take back. Source: design.md 3 and 8, claims.md 4 and 5.
+"""
+
+import heapq
+from collections.abc import Iterable, Iterator, Sequence
+from dataclasses import dataclass, field, replace
+
+from intermute.core.ids import AgentId, Micros, ReservationId
+from intermute.core.lock_table import LockTable, Mode, compatible
+from intermute.core.patterns import Pattern, overlap
+
+NOBODY = AgentId("")
+"""Stands for an asker who did not say who it is; no address is empty, so it holds nothing."""
+
+
+@dataclass(frozen=True, slots=True)
+class Reservation:
+    """An active reservation. `deadline_s` is monotonic and binds; `expires_at_us` is for display and for a restart."""
+
+    id: ReservationId
+    holder: AgentId
+    patterns: tuple[Pattern, ...]
+    mode: Mode
+    reason: str
+    fence: int
+    created_at_us: Micros
+    expires_at_us: Micros
+    deadline_s: float
+
+
+@dataclass(frozen=True, slots=True)
+class Clash:
+    """One requested pattern against one held pattern, with an example path that both match."""
+
+    held: Reservation
+    held_pattern: Pattern
+    requested: Pattern
+    example: str
+
+
+@dataclass(slots=True)
+class LeaseBook:
+    """All active reservations of one project."""
+
+    _by_id: dict[ReservationId, Reservation] = field(default_factory=dict)
+    _by_holder: dict[AgentId, set[ReservationId]] = field(default_factory=dict)
+    _deadlines: list[tuple[float, ReservationId]] = field(default_factory=list)
+    _table: LockTable = field(default_factory=LockTable)
+    _unstored_grants: set[ReservationId] = field(default_factory=set)
+    _unstored_ends: dict[ReservationId, Reservation] = field(default_factory=dict)
+
+    def __len__(self) -> int:
+        return len(self._by_id)
+
+    def __iter__(self) -> Iterator[Reservation]:
+        return iter(self._by_id.values())
+
+    def get(self, reservation_id: str) -> Reservation | None:
+        """Return the active reservation of this id."""
+        return self._by_id.get(ReservationId(reservation_id))
+
+    def held_by(self, holder: AgentId) -> list[Reservation]:
+        """Return the holder's active reservations, the oldest first."""
+        return sorted((self._by_id[each] for each in self._by_holder.get(holder, ())), key=lambda each: each.fence)
+
+    def holders(self) -> Iterable[AgentId]:
+        """Return everyone who holds something."""
+        return self._by_holder.keys()
+
+    def load(self, reservation: Reservation) -> None:
+        """Take in a reservation that is stored already."""
+        self._by_id[reservation.id] = reservation
+        self._by_holder.setdefault(reservation.holder, set()).add(reservation.id)
+        heapq.heappush(self._deadlines, (reservation.deadline_s, reservation.id))
+        for pattern in reservation.patterns:
+            self._table.add(reservation.id, pattern, reservation.holder, reservation.mode)
+
+    def grant(self, reservation: Reservation) -> None:
+        """Take in a reservation that the running batch will store."""
+        self.load(reservation)
+        self._unstored_grants.add(reservation.id)
+
+    def renew(self, reservation: Reservation, deadline_s: float, expires_at_us: Micros) -> Reservation:
+        """Give a lease a new deadline, and return it with that."""
+        renewed = replace(reservation, deadline_s=deadline_s, expires_at_us=expires_at_us)
+        self._by_id[reservation.id] = renewed
+        heapq.heappush(self._deadlines, (deadline_s, reservation.id))
+        return renewed
+
+    def end(self, reservation: Reservation) -> None:
+        """Take a reservation out; the running batch will store its end."""
+        del self._by_id[reservation.id]
+        self._table.remove(reservation.id)
+        mine = self._by_holder[reservation.holder]
+        mine.discard(reservation.id)
+        if not mine:
+            del self._by_holder[reservation.holder]
+        if reservation.id in self._unstored_grants:
+            self._unstored_grants.discard(reservation.id)
+        else:
+            self._unstored_ends[reservation.id] = reservation
+
+    def rename_holder(self, old: AgentId, new: AgentId) -> int:
+        """Give everything that `old` holds to `new`, and return how many reservations that is."""
+        renamed = self.held_by(old)
+        for reservation in renamed:
+            self._table.remove(reservation.id)
+            del self._by_id[reservation.id]
+            self.load(replace(reservation, holder=new))
+        self._by_holder.pop(old, None)
+        return len(renamed)
+
+    def stored(self) -> None:
+        """Note that the running batch has reached the disk: what the book says is now what is stored."""
+        self._unstored_grants.clear()
+        self._unstored_ends.clear()
+
+    def next_deadline_s(self) -> float | None:
+        """Return the monotonic time at which the next lease ends, or None while there is none."""
+        while self._deadlines:
+            deadline_s, reservation_id = self._deadlines[0]
+            current = self._by_id.get(reservation_id)
+            if current is not None and current.deadline_s == deadline_s:
+                return deadline_s
+            heapq.heappop(self._deadlines)  # Ended or renewed since; the entry is a leftover.
+        return None
+
+    def due(self, mono_s: float) -> list[Reservation]:
+        """Return the leases whose deadline has come, in the order of their deadlines; they are still in the book."""
+        ended: list[Reservation] = []
+        while (deadline_s := self.next_deadline_s()) is not None and deadline_s <= mono_s:
+            _, reservation_id = heapq.heappop(self._deadlines)
+            ended.append(self._by_id[reservation_id])
+        for reservation in ended:
+            heapq.heappush(self._deadlines, (reservation.deadline_s, reservation.id))
+        return ended
+
+    def conflicts(self, patterns: Sequence[Pattern], mode: Mode, asker: AgentId | None) -> list[Clash]:
+        """Return everything of other holders that stands in the way, in the order in which it was granted."""
+        clashes = [
+            Clash(self._by_id[ReservationId(found.entry.entry_id)], found.entry.pattern, pattern, found.example)
+            for pattern in patterns
+            for found in self._table.conflicts(pattern, mode, asker or NOBODY)
+        ]
+        clashes.sort(key=lambda clash: (clash.held.fence, clash.held_pattern.text, clash.requested.text))
+        return clashes
+
+    def committed_conflicts(self, patterns: Sequence[Pattern], mode: Mode, asker: AgentId | None) -> list[Clash]:
+        """Return the same, for what is stored: without grants and with releases that are still being flushed."""
+        clashes = [c for c in self.conflicts(patterns, mode, asker) if c.held.id not in self._unstored_grants]
+        for held in self._unstored_ends.values():
+            if held.holder == asker or compatible(mode, held.mode):
+                continue
+            clashes.extend(
+                Clash(held, held_pattern, pattern, example)
+                for pattern in patterns
+                for held_pattern in held.patterns
+                if (example := overlap(pattern, held_pattern)) is not None
+            )
+        clashes.sort(key=lambda clash: (clash.held.fence, clash.held_pattern.text, clash.requested.text))
+        return clashes

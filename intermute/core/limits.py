@@ -1,0 +1,60 @@
+"""Every bound of the service, with its unit and the reason for the number.
+
+Pattern limits live beside the dialect they bound (`pattern_syntax`), socket limits in `web/guard.py`. A limit that a
+client can meet is named in the refusal it causes.
+"""
+
+from typing import Final
+
+# Bodies and pages
+BODY_BYTES_MAX: Final = 1024 * 1024  # contract.md 0.2: the original's cap where it has one; here for every body.
+JSON_DEPTH_MAX: Final = (
+    32  # guarantees.md T11: deeper than any body of ours (4), shallow enough for any parser's stack.
+)
+PAGE_DEFAULT: Final = 100  # rows; the original's inbox page.
+PAGE_MAX: Final = 1000  # rows; the original's largest page. At 1 KiB a row a page stays near 1 MiB.
+LIST_DEFAULT: Final = (
+    1000  # rows; for lists that the original never paged, so that an old client rarely needs a second one.
+)
+THREADS_DEFAULT: Final = 50  # rows; the original's thread page.
+STALE_ACKS_DEFAULT: Final = 20  # rows; the original's.
+
+# Text
+ADDRESS_CHARS_MAX: Final = 256  # characters; an id has 36, a name is a line at most.
+LINE_CHARS_MAX: Final = 1024  # characters; subjects, reasons, status texts: one line that a person reads.
+BODY_CHARS_MAX: Final = 256 * 1024  # characters of one message; guarantees.md T11.
+RECIPIENTS_MAX: Final = 1000  # addresses in to, cc and bcc together; one commit writes them all.
+METADATA_KEYS_MAX: Final = 64  # keys of an agent or a message.
+METADATA_CHARS_MAX: Final = 8192  # characters of one metadata value.
+CAPABILITIES_MAX: Final = 64  # words an agent may say of itself.
+ATTACHMENTS_MAX: Final = 50  # names and paths, never contents.
+
+# Reservations
+TTL_DEFAULT_S: Final = 30 * 60  # seconds; contract.md 6.1.
+TTL_MAX_S: Final = 24 * 60 * 60  # seconds; contract.md 6.1; longer wishes are clamped and the answer says so.
+TTL_REQUEST_MAX: Final = 2**31  # units; above it the number is a mistake, not a wish (guarantees.md T25).
+RESERVATIONS_PER_AGENT_MAX: Final = (
+    200  # active reservations; issue 2. Two hundred paths is a refactoring, more is a squatter.
+)
+TARGETS_PER_REQUEST_MAX: Final = 100  # patterns in one request; bounds one decision to a few milliseconds.
+CONFLICTS_SHOWN_MAX: Final = 100  # conflicts in one refusal; the total is always told.
+RESTART_GRACE_S: Final = 60  # seconds a lease or a live agent keeps at least after a restart; guarantees.md G8.
+
+# Liveness
+AGENT_SILENCE_S: Final = 5 * 60  # seconds without a sign of life until an agent counts as gone; contract.md 6.1.
+LIVENESS_FLUSH_S: Final = 30  # seconds; how far the stored last_seen may lag behind the heartbeats in memory.
+AGENTS_PER_PROJECT_MAX: Final = 10_000  # registered agents; each costs about 2 KiB of memory.
+
+# Events and waiting
+WAIT_MAX_S: Final = 55  # seconds of a long poll; below the 60 s at which common proxies give up.
+EVENT_TAIL_MAX: Final = 1024  # events the hub keeps in memory, so that live readers need no disk.
+SUBSCRIBERS_PER_PROJECT_MAX: Final = 1024  # sockets and waiting readers; guarantees.md T10.
+
+# The actor
+MAILBOX_MAX: Final = 1024  # commands waiting for one project; at 5,000 commits/s a full one is 0.2 s of work.
+BATCH_MAX: Final = 256  # commands in one commit; guarantees.md G2.
+ASK_TIMEOUT_S: Final = 8.0  # seconds; below the 10 s after which the original's SDK gives up.
+RETRY_AFTER_S: Final = 1  # seconds told to a caller that met a full mailbox; it drains in less.
+PROJECTS_LIVE_MAX: Final = 256  # projects open at once; each costs two threads when busy and three descriptors.
+PROJECT_IDLE_S: Final = 10 * 60  # seconds without a call, a subscriber or a lease until a project closes itself.
+BUSY_TIMEOUT_MS: Final = 2000  # milliseconds that SQLite waits for an outside tool's lock.

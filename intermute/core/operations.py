@@ -1,0 +1,153 @@
+"""The operation table: every operation of the interface, one row each.
+
+From it come the routes, the strict decoding, the error statuses and the OpenAPI document; later the tools, the command
+line and the clients. A route decides nothing, and a handler knows nothing of HTTP. Source: design.md 4.
+"""
+
+from enum import StrEnum
+from typing import Any, Final
+
+import msgspec
+
+from intermute.core.api import agents, messages, reservations, system
+from intermute.core.errors import (
+    ActiveSessionConflict,
+    BadPattern,
+    DomainError,
+    InvalidFocusState,
+    InvalidSessionId,
+    InvalidTransport,
+    LiveDeliveryFailed,
+    MessageIdTaken,
+    MetadataRequired,
+    NotARecipient,
+    NotYours,
+    ProjectRequired,
+    ReservationConflict,
+    ReservationEnded,
+    ReservationLimit,
+    TooManyAgents,
+    TooManySubscribers,
+    UnknownAgent,
+    UnknownMessage,
+    UnknownReservation,
+)
+
+
+class ProjectRule(StrEnum):
+    """How an operation finds its project (contract.md 0.7, design.md 6 and 9)."""
+
+    NAMED = "named"
+    """A caller with a key must name its project in the body; the original's clients rely on the refusal."""
+    KEY = "key"
+    """The key's project; another one is refused. A local caller may name one, else it is found by id, else `default`."""
+    NONE = "none"
+    """The operation is about the whole service."""
+
+
+class Operation(msgspec.Struct, frozen=True, kw_only=True):
+    """One operation.
+
+    `{field}` in `path` is one segment, `{field:path}` the rest of the path. Other fields come from the query for GET and
+    DELETE and from the body otherwise. `routed_by` is the field whose id tells the project. `gathers` is the list in the
+    answer that a local caller without a project gets over all projects.
+    """
+
+    method: str
+    path: str
+    input: type
+    output: type | None
+    status: int = 200
+    sdk_status: int | None = None
+    """The status where the body has an empty `id`, by which the original's SDK is known; it takes no other."""
+    project: ProjectRule = ProjectRule.KEY
+    routed_by: str | None = None
+    gathers: str | None = None
+    errors: tuple[type[DomainError], ...] = ()
+    is_idempotent: bool = True
+    may_lack_body: bool = False
+    needs_auth: bool = True
+
+    @property
+    def name(self) -> str:
+        """The operation's name: its command or query."""
+        return self.input.__name__
+
+    @property
+    def takes_body(self) -> bool:
+        """Tell whether fields come from a body."""
+        return self.method in {"POST", "PUT", "PATCH"}
+
+
+def _row(method: str, path: str, takes: type, gives: type | None, **options: Any) -> Operation:  # Any: as Operation.
+    return Operation(method=method, path=path, input=takes, output=gives, **options)
+
+
+OPERATIONS: Final[tuple[Operation, ...]] = (
+    # Agents
+    _row("POST", "/api/agents", agents.RegisterAgent, agents.Registered, project=ProjectRule.NAMED, is_idempotent=False,
+         errors=(ProjectRequired, InvalidSessionId, ActiveSessionConflict, TooManyAgents)),
+    _row("GET", "/api/agents", agents.ListAgents, agents.AgentList, gathers="agents"),
+    _row("GET", "/api/agents/presence", agents.Presence, agents.PresenceList, gathers="agents"),
+    _row("GET", "/api/agents/{agent}", agents.GetAgent, agents.AgentView, routed_by="agent", errors=(UnknownAgent,)),
+    _row("DELETE", "/api/agents/{agent}", agents.DeregisterAgent, agents.Deregistered, routed_by="agent",
+         errors=(UnknownAgent,)),
+    _row("POST", "/api/agents/{agent}/heartbeat", agents.Heartbeat, agents.Beaten, routed_by="agent", may_lack_body=True,
+         errors=(InvalidFocusState, UnknownAgent)),
+    _row("PATCH", "/api/agents/{agent}/metadata", agents.MergeMetadata, agents.AgentView, routed_by="agent",
+         errors=(MetadataRequired, UnknownAgent)),
+    # Messages
+    _row("POST", "/api/messages", messages.SendMessage, messages.Sent, project=ProjectRule.NAMED, is_idempotent=False,
+         errors=(ProjectRequired, InvalidTransport, LiveDeliveryFailed, MessageIdTaken)),
+    _row("GET", "/api/messages/{message_id}", messages.GetMessage, messages.MessageView, routed_by="message_id",
+         errors=(UnknownMessage,)),
+    _row("GET", "/api/messages/{message_id}/recipients", messages.MessageRecipients, messages.RecipientList,
+         routed_by="message_id", errors=(UnknownMessage,)),
+    _row("POST", "/api/messages/{message_id}/ack", messages.AckMessage, messages.Marked, routed_by="message_id",
+         may_lack_body=True, errors=(UnknownMessage, NotARecipient)),
+    _row("POST", "/api/messages/{message_id}/read", messages.ReadMessage, messages.Marked, routed_by="message_id",
+         may_lack_body=True, errors=(UnknownMessage, NotARecipient)),
+    _row("GET", "/api/inbox/{agent:path}/counts", messages.InboxCounts, messages.Counts, routed_by="agent"),
+    _row("GET", "/api/inbox/{agent:path}/stale-acks", messages.StaleAcks, messages.StaleAckPage, routed_by="agent"),
+    _row("GET", "/api/inbox/{agent:path}", messages.Inbox, messages.MessagePage, routed_by="agent"),
+    _row("GET", "/api/threads", messages.Threads, messages.ThreadList, routed_by="agent"),
+    _row("GET", "/api/threads/{thread_id:path}", messages.Thread, messages.ThreadPage),
+    # Reservations
+    _row("POST", "/api/reservations", reservations.Reserve, reservations.ReservationView, status=201, sdk_status=200,
+         is_idempotent=False, errors=(BadPattern, ReservationConflict, ReservationLimit)),
+    _row("GET", "/api/reservations", reservations.ListReservations, reservations.ReservationList, routed_by="agent"),
+    _row("DELETE", "/api/reservations", reservations.ReleaseAll, reservations.Released, routed_by="agent_id"),
+    _row("GET", "/api/reservations/check", reservations.CheckReservations, reservations.Checked, errors=(BadPattern,)),
+    _row("GET", "/api/reservations/{reservation_id}", reservations.GetReservation, reservations.ReservationView,
+         routed_by="reservation_id", errors=(UnknownReservation,)),
+    _row("PATCH", "/api/reservations/{reservation_id}", reservations.RenewReservation, reservations.ReservationView,
+         routed_by="reservation_id", may_lack_body=True, errors=(UnknownReservation, NotYours, ReservationEnded)),
+    _row("DELETE", "/api/reservations/{reservation_id}", reservations.ReleaseReservation, reservations.Released,
+         routed_by="reservation_id", errors=(UnknownReservation, NotYours, ReservationEnded)),
+    # The log, the projects, the service
+    _row("GET", "/api/events", system.ListEvents, system.EventPage, errors=(TooManySubscribers,)),
+    _row("GET", "/api/projects", system.ListProjects, system.ProjectList, project=ProjectRule.NONE),
+    _row("GET", "/api/openapi.json", system.OpenApi, None, project=ProjectRule.NONE, needs_auth=False),
+    _row("GET", "/api/health", system.Health, system.HealthView, project=ProjectRule.NONE, needs_auth=False),
+    _row("GET", "/health", system.Health, system.HealthView, project=ProjectRule.NONE, needs_auth=False),
+    _row("GET", "/health/ready", system.Ready, system.HealthView, project=ProjectRule.NONE, needs_auth=False),
+)  # fmt: skip
+
+LEGACY_FIELDS: Final = frozenset(
+    {
+        # agent
+        "id", "agent_id", "session_id", "name", "project", "capabilities", "metadata", "status", "last_seen", "created_at",
+        # message
+        "thread_id", "from", "to", "cc", "bcc", "subject", "body", "importance", "ack_required", "cursor", "agent",
+        # reservation
+        "path_pattern", "exclusive", "reason", "ttl_minutes", "expires_at", "released_at", "is_active",
+        # entities
+        "title", "vision", "users", "problem", "version", "updated_at", "spec_id", "description", "epic_id",
+        "acceptance_criteria", "story_id", "source", "category", "url", "score", "task_id", "started_at", "persona",
+        "priority", "entry_point", "exit_point", "steps", "success_criteria", "error_recovery", "feature_id",
+    }
+)  # fmt: skip
+"""Fields that the original's own client sends, whole objects at a time: accepted everywhere, ignored where they mean nothing."""
+
+LEGACY_QUERY: Final = frozenset({"project", "agent", "agent_id"})
+"""Query fields that any operation takes note of, wherever its other fields come from."""

@@ -1,0 +1,31 @@
+"""Wall time as text, and the one reading of both clocks that a command carries.
+
+Nothing here looks at a clock; `project/clock.py` does.
+"""
+
+from dataclasses import dataclass
+from datetime import UTC, datetime
+
+from intermute.core.ids import Micros
+
+SECOND_US = 1_000_000
+
+
+@dataclass(frozen=True, slots=True)
+class Now:
+    """One reading of both clocks: leases run on `mono_s`, `wall_us` is for display and storage (design.md 3.10)."""
+
+    mono_s: float
+    wall_us: Micros
+
+
+def rfc3339(at_us: Micros) -> str:
+    """Return the instant as the original prints it: UTC, up to six digits of fraction, trailing zeros trimmed."""
+    whole, fraction = divmod(at_us, SECOND_US)
+    text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    return f"{text}.{fraction:06d}".rstrip("0") + "Z" if fraction else f"{text}Z"
+
+
+def rfc3339_seconds(at_us: Micros) -> str:
+    """Return the instant to the second, as the original prints agents and thread summaries (contract.md 0.3)."""
+    return datetime.fromtimestamp(at_us // SECOND_US, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")

@@ -1,0 +1,31 @@
+"""Answers for projects that nobody has written to yet: those of an empty project, without making a file for a typo."""
+
+from typing import Any
+
+import apsw
+
+from intermute.core.agents import Caller
+from intermute.core.ids import ProjectName
+from intermute.core.times import Now
+from intermute.project.handlers.table import QUERIES
+from intermute.project.state import ProjectState
+from intermute.project.transaction import Desk, FromStore
+from intermute.store.migrate import migrate
+
+
+class BlankProject:
+    """An empty project in memory, standing in for every project that does not exist."""
+
+    def __init__(self, now: Now) -> None:
+        self._connection = apsw.Connection(":memory:")
+        migrate(self._connection, now.wall_us)
+
+    def answer(self, name: ProjectName, query: object, caller: Caller, now: Now) -> Any:  # Any: as Project.answer.
+        """Answer a query as an empty project of this name would. Raises: DomainError."""
+        answer = QUERIES[type(query)](query, Desk(ProjectState(name, 1, 0, 0), now, caller))
+        # In memory and empty, so it may run here instead of in a thread.
+        return answer.work(self._connection) if isinstance(answer, FromStore) else answer
+
+    def close(self) -> None:
+        """Let the memory go."""
+        self._connection.close()

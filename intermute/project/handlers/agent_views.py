@@ -1,0 +1,136 @@
+"""Reading agents: lists, one of them, presence, and the heartbeat that changes memory only."""
+
+import msgspec
+
+from intermute.core import limits
+from intermute.core.agents import Agent, FocusState, with_any_capability
+from intermute.core.api.agents import (
+    AgentList,
+    AgentView,
+    Beaten,
+    GetAgent,
+    Heartbeat,
+    ListAgents,
+    Presence,
+    PresenceList,
+    PresenceView,
+)
+from intermute.core.errors import AgentIdentityMismatch, InvalidFocusState, UnknownAgent
+from intermute.core.ids import ProjectName
+from intermute.core.times import Now, rfc3339_seconds
+from intermute.project.transaction import Desk, hear
+
+
+def agent_view(agent: Agent, project: ProjectName, now: Now) -> AgentView:
+    """Return the agent as the interface shows it; never its token."""
+    is_live = agent.is_live(now.mono_s)
+    return AgentView(
+        agent_id=agent.id,
+        session_id=agent.session_id,
+        name=agent.name,
+        project=project,
+        capabilities=None if agent.capabilities is None else list(agent.capabilities),
+        metadata=agent.metadata,
+        status=agent.status,
+        last_seen=rfc3339_seconds(agent.last_seen_us),
+        created_at=rfc3339_seconds(agent.created_at_us),
+        active=is_live,
+        stale=not is_live,
+        focus_state=agent.focus_state,
+    )
+
+
+def list_agents(query: ListAgents, desk: Desk) -> AgentList:
+    """Return a page of agents, the most recently seen first."""
+    wished = frozenset(part.strip() for part in (query.capability or "").split(",") if part.strip())
+    found = with_any_capability(_stored(desk, is_active=query.active), wished)
+    limit = min(query.limit or limits.LIST_DEFAULT, limits.PAGE_MAX) if (query.limit or 1) > 0 else limits.LIST_DEFAULT
+    start = query.cursor or 0
+    page = found[start : start + limit]
+    return AgentList(
+        agents=[agent_view(agent, desk.project, desk.now) for agent in page],
+        next_cursor=start + limit if len(found) > start + limit else None,
+    )
+
+
+def get_agent(query: GetAgent, desk: Desk) -> AgentView:
+    """Return one agent."""
+    agent = desk.state.agents.find(query.agent)
+    if agent is None or agent.id in desk.state.unstored_agents:
+        raise UnknownAgent(query.agent)
+    return agent_view(agent, desk.project, desk.now)
+
+
+def presence(query: Presence, desk: Desk) -> PresenceList:
+    """Return what the agents say they work on (contract.md 1.2)."""
+    views = [_presence_view(agent, desk.now) for agent in _stored(desk, is_active=query.active)]
+    return PresenceList(
+        agents=[
+            view
+            for view in views
+            if (not query.repo or view.repo == query.repo.strip())
+            and (not query.active_bead_id or view.active_bead_id == query.active_bead_id.strip())
+        ]
+    )
+
+
+def heartbeat(beat: Heartbeat, desk: Desk) -> Beaten:
+    """Hear a sign of life. Memory changes at once; the disk is never waited for (design.md 3.5)."""
+    focus = _focus_state(beat.focus_state)
+    agent = desk.state.agents.find(beat.agent)
+    if agent is None:
+        raise UnknownAgent(beat.agent)
+    identity = desk.identity()
+    if identity.is_verified and identity.address != agent.id:
+        raise AgentIdentityMismatch
+    if focus is not None:
+        agent.focus_state = focus
+    hear(desk.state, agent, desk.now)
+    return Beaten(agent_id=agent.id)
+
+
+def _focus_state(text: str | None) -> FocusState | None:
+    if not text:
+        return None
+    try:
+        return FocusState(text)
+    except ValueError:
+        raise InvalidFocusState from None
+
+
+def _stored(desk: Desk, *, is_active: bool | None) -> list[Agent]:
+    """Return the agents that are on the disk, the most recently seen first."""
+    found = [
+        agent
+        for agent in desk.state.agents
+        if agent.id not in desk.state.unstored_agents
+        and (is_active is None or agent.is_live(desk.now.mono_s) == is_active)
+    ]
+    found.sort(key=lambda agent: (-agent.last_seen_us, agent.id))
+    return found
+
+
+def _presence_view(agent: Agent, now: Now) -> PresenceView:
+    said = {key: value.strip() for key, value in (agent.metadata or {}).items()}
+    return PresenceView(
+        agent_id=agent.id,
+        kind=said.get("agent_kind", ""),
+        status=said.get("status") or agent.status,
+        last_seen=rfc3339_seconds(agent.last_seen_us),
+        repo=said.get("repo", ""),
+        files=_files(said.get("files_touched", "")),
+        objective=said.get("objective", ""),
+        confidence=said.get("active_bead_confidence") or "unknown",
+        active_bead_id=said.get("active_bead_id", ""),
+        thread_id=said.get("thread_id", ""),
+        name=agent.name,
+        active=agent.is_live(now.mono_s),
+    )
+
+
+def _files(text: str) -> list[str]:
+    try:
+        listed = msgspec.json.decode(text, type=list[str]) if text else []
+    except (msgspec.DecodeError, RecursionError):
+        return []
+    return [stripped for each in listed if (stripped := each.strip())]

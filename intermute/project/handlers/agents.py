@@ -1,0 +1,177 @@
+"""Registering and leaving. Source: design.md 6, contract.md 1.2 and 8."""
+
+import base64
+import hashlib
+import uuid
+
+from intermute.core import limits
+from intermute.core.agents import Agent, session_key
+from intermute.core.api.agents import (
+    AgentView,
+    DeregisterAgent,
+    Deregistered,
+    MergeMetadata,
+    RegisterAgent,
+    Registered,
+)
+from intermute.core.errors import (
+    ActiveSessionConflict,
+    AgentIdentityMismatch,
+    InvalidRequest,
+    MetadataRequired,
+    TooManyAgents,
+    UnknownAgent,
+)
+from intermute.core.events import EventType
+from intermute.core.ids import AgentId
+from intermute.project.handlers.agent_views import agent_view
+from intermute.project.handlers.endings import end_reservations
+from intermute.project.transaction import Transaction
+from intermute.store import agents as rows
+from intermute.store import reservations as reservation_rows
+
+TOKEN_BITS = 192
+"""As the original's: 24 random bytes, 32 characters of base64url (contract.md 1.2)."""
+
+
+def hash_of_token(token: str) -> bytes:
+    """Return what is kept of a token; it has 192 random bits, so a plain digest is enough."""
+    return hashlib.sha256(token.encode()).digest()
+
+
+def register_agent(command: RegisterAgent, tx: Transaction) -> Registered:
+    """Register a new agent, or renew the one that the session or the token belongs to."""
+    session_id = (command.session_id or "").strip()
+    name = (command.name or "").strip()
+    token_hash = hash_of_token(command.token) if command.token else tx.caller.token_hash
+    known = tx.state.agents.of_session(session_key(session_id)) if session_id else None
+    if known is not None:
+        return _renew(known, command, name, token_hash, tx)
+    return _register(command, session_id, name, tx)
+
+
+def _register(command: RegisterAgent, session_id: str, name: str, tx: Transaction) -> Registered:
+    directory = tx.state.agents
+    if len(directory) >= limits.AGENTS_PER_PROJECT_MAX:
+        raise TooManyAgents
+    free = directory.free_name(name, tx.now.mono_s) if name else directory.new_name(tx.random_bits, tx.now.mono_s)
+    token = _new_token(tx)
+    agent = Agent(
+        id=AgentId(tx.mint()),
+        session_id=session_id or str(uuid.UUID(int=tx.random_bits(128), version=4)),
+        name=free,
+        token_hash=hash_of_token(token),
+        capabilities=None if command.capabilities is None else tuple(command.capabilities),
+        metadata=None if command.metadata is None else dict(command.metadata),
+        status=command.status or "",
+        created_at_us=tx.now.wall_us,
+        last_seen_us=tx.now.wall_us,
+        heard_s=tx.now.mono_s,
+    )
+    directory.put(agent)
+    tx.state.unstored_agents.add(agent.id)
+    tx.write(rows.save(agent))
+    _adopt(agent, tx)
+    tx.emit(EventType.AGENT_REGISTERED, _event_fields(agent))
+    return _registered(agent, token, tx, wished=name)
+
+
+def _renew(known: Agent, command: RegisterAgent, name: str, token_hash: bytes | None, tx: Transaction) -> Registered:
+    is_proved = token_hash is not None and token_hash == known.token_hash
+    if not is_proved and name not in ("", known.name) and known.is_live(tx.now.mono_s):
+        wait_s = limits.AGENT_SILENCE_S - (tx.now.mono_s - known.heard_s)
+        raise ActiveSessionConflict(known.name, wait_s)
+    directory = tx.state.agents
+    wished = name or known.name
+    token = _new_token(tx)
+    agent = Agent(
+        id=known.id,
+        session_id=(command.session_id or known.session_id).strip(),
+        name=directory.free_name(wished, tx.now.mono_s, except_for=known.id),
+        token_hash=hash_of_token(token),
+        capabilities=known.capabilities if command.capabilities is None else tuple(command.capabilities),
+        metadata=known.metadata if command.metadata is None else dict(command.metadata),
+        status=known.status if command.status is None else command.status,
+        created_at_us=known.created_at_us,
+        last_seen_us=tx.now.wall_us,
+        heard_s=tx.now.mono_s,
+    )
+    directory.put(agent)
+    tx.write(rows.save(agent))
+    _adopt(agent, tx)
+    tx.emit(EventType.AGENT_RENEWED, _event_fields(agent))
+    return _registered(agent, token, tx, wished=name, renewed=True)
+
+
+def _adopt(agent: Agent, tx: Transaction) -> None:
+    """Give the agent what was sent to, or reserved under, its name while nobody had it (design.md 6)."""
+    tx.write(*rows.adopt_mail(agent))
+    if tx.state.leases.rename_holder(AgentId(agent.name), agent.id):
+        tx.write(reservation_rows.adopt(agent.id, agent.name))
+
+
+def _new_token(tx: Transaction) -> str:
+    return base64.urlsafe_b64encode(tx.random_bits(TOKEN_BITS).to_bytes(TOKEN_BITS // 8)).decode()
+
+
+def _event_fields(agent: Agent) -> dict[str, object]:
+    return {
+        "agent_id": agent.id,
+        "name": agent.name,
+        "capabilities": list(agent.capabilities or ()),
+        "status": agent.status,
+    }
+
+
+def _registered(agent: Agent, token: str, tx: Transaction, *, wished: str, renewed: bool = False) -> Registered:
+    is_renamed = bool(wished) and wished != agent.name
+    return Registered(
+        agent_id=agent.id,
+        session_id=agent.session_id,
+        name=agent.name,
+        token=token,
+        # Where an inbox is read from first: mail may have been waiting for this name since the log began.
+        cursor=0,
+        project=tx.project,
+        renewed=renewed,
+        requested_name=wished if is_renamed else None,
+        message=f"A live agent is called {wished!r} already, so you are {agent.name!r}." if is_renamed else None,
+    )
+
+
+def merge_metadata(command: MergeMetadata, tx: Transaction) -> AgentView:
+    """Set the given keys of the agent's metadata and keep the others."""
+    if not command.metadata:
+        raise MetadataRequired
+    agent = _one_acted_for(command.agent, tx)
+    merged = {**(agent.metadata or {}), **command.metadata}
+    if len(merged) > limits.METADATA_KEYS_MAX:
+        raise InvalidRequest(
+            [("metadata", f"an agent has at most {limits.METADATA_KEYS_MAX} keys, this makes {len(merged)}")]
+        )
+    agent.metadata = merged
+    tx.heard(agent)
+    tx.write(rows.save(agent))
+    tx.emit(EventType.AGENT_METADATA, {"agent_id": agent.id, "metadata": dict(command.metadata)})
+    return agent_view(agent, tx.project, tx.now)
+
+
+def deregister_agent(command: DeregisterAgent, tx: Transaction) -> Deregistered:
+    """Let an agent leave: its reservations end, its name is free, its messages stay."""
+    agent = _one_acted_for(command.agent, tx)
+    ended = end_reservations(tx.state.leases.held_by(agent.id), "deregistered", tx)
+    tx.state.agents.remove(agent)
+    tx.state.unflushed_heartbeats.discard(agent.id)
+    tx.write(rows.deregister(agent, tx.now.wall_us))
+    tx.emit(EventType.AGENT_DEREGISTERED, {"agent_id": agent.id, "name": agent.name})
+    return Deregistered(agent_id=agent.id, released=ended)
+
+
+def _one_acted_for(address: str, tx: Transaction) -> Agent:
+    agent = tx.state.agents.find(address)
+    if agent is None:
+        raise UnknownAgent(address)
+    identity = tx.identity()
+    if identity.is_verified and identity.address != agent.id:
+        raise AgentIdentityMismatch
+    return agent

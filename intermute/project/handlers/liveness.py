@@ -1,0 +1,61 @@
+"""What time does: leases that are due end, silent agents lose theirs, and heartbeats reach the disk.
+
+The ticker sends `Tick`; nobody else can. Source: design.md 8, guarantees.md G8 and G10.
+"""
+
+from dataclasses import dataclass
+
+from intermute.core import limits
+from intermute.core.ids import AgentId
+from intermute.project.handlers.endings import end_reservations
+from intermute.project.state import ProjectState
+from intermute.project.transaction import Transaction
+from intermute.store import agents as rows
+
+
+@dataclass(frozen=True, slots=True)
+class Tick:
+    """Some deadline has come. `flushes_heartbeats` says that it is also time to write what agents said of themselves."""
+
+    flushes_heartbeats: bool = False
+
+
+def tick(command: Tick, tx: Transaction) -> None:
+    """Do what is due now."""
+    expire_due(tx)
+    for agent in [agent for agent in map(tx.state.agents.find, silent_holders(tx.state, tx.now.mono_s)) if agent]:
+        end_reservations(tx.state.leases.held_by(agent.id), "owner_stale", tx)
+    if command.flushes_heartbeats:
+        unflushed, tx.state.unflushed_heartbeats = tx.state.unflushed_heartbeats, set()
+        tx.write(*rows.seen(agent for agent in map(tx.state.agents.find, sorted(unflushed)) if agent))
+
+
+def expire_due(tx: Transaction) -> None:
+    """End every lease whose deadline has come; exactly at the deadline it is over (claims.md S01)."""
+    end_reservations(tx.state.leases.due(tx.now.mono_s), "expired", tx)
+
+
+def silent_holders(state: ProjectState, mono_s: float) -> list[AgentId]:
+    """Return the registered agents that hold something and have been silent for too long.
+
+    A holder that never registered cannot send a heartbeat, so its silence says nothing; its lease runs to its end.
+    """
+    return [
+        holder
+        for holder in sorted(state.leases.holders())
+        if (agent := state.agents.find(holder)) is not None and not agent.is_live(mono_s)
+    ]
+
+
+def next_deadline_s(state: ProjectState, flushed_s: float) -> float | None:
+    """Return the monotonic time of the next thing to do, or None while there is nothing to wait for."""
+    deadlines = [
+        agent.heard_s + limits.AGENT_SILENCE_S
+        for holder in state.leases.holders()
+        if (agent := state.agents.find(holder)) is not None
+    ]
+    if (lease_s := state.leases.next_deadline_s()) is not None:
+        deadlines.append(lease_s)
+    if state.unflushed_heartbeats:
+        deadlines.append(flushed_s + limits.LIVENESS_FLUSH_S)
+    return min(deadlines, default=None)

@@ -1,0 +1,200 @@
+"""Sending, reading and acknowledging. Source: contract.md 1.3 and 5.4 to 5.6, design.md 9."""
+
+from dataclasses import replace
+
+import apsw
+
+from intermute.core import limits
+from intermute.core.agents import act_as
+from intermute.core.api.messages import AckMessage, Marked, ReadMessage, SendMessage, Sent
+from intermute.core.errors import (
+    InvalidRequest,
+    InvalidTransport,
+    LiveDeliveryFailed,
+    MessageIdTaken,
+    NotARecipient,
+    UnknownMessage,
+)
+from intermute.core.events import EventType
+from intermute.core.ids import AgentId, MessageId
+from intermute.core.messages import Message, Receipt, Recipient, content_hash, normal_topic, participants, recipients_of
+from intermute.core.times import rfc3339
+from intermute.project.transaction import Facts, Transaction
+from intermute.store import inboxes
+from intermute.store import messages as rows
+
+_TRANSPORTS = frozenset({"", "async", "live", "both"})
+
+
+def facts_for_send(connection: apsw.Connection, command: SendMessage, facts: Facts) -> None:
+    """Fetch the message that an explicit id may already mean."""
+    if command.id:
+        _fetch(connection, command.id, facts)
+
+
+def facts_for_mark(connection: apsw.Connection, command: AckMessage, facts: Facts) -> None:
+    """Fetch the message and its recipients."""
+    _fetch(connection, command.message_id, facts)
+
+
+def _fetch(connection: apsw.Connection, message_id: str, facts: Facts) -> None:
+    if message_id not in facts.messages:
+        facts.messages[message_id] = rows.one(connection, message_id)
+        facts.receipts[message_id] = {each.agent: each for each in rows.receipts(connection, message_id)}
+
+
+def send_message(command: SendMessage, tx: Transaction) -> Sent:
+    """Store a message and an inbox entry for each recipient, once for each id and content."""
+    _check_transport(command)
+    directory = tx.state.agents
+    identity = tx.identity()
+    sender_id = act_as(identity, directory.canonical(command.sender))
+    assert sender_id is not None
+    recipients = recipients_of(command, directory.canonical)
+    if len(recipients) > limits.RECIPIENTS_MAX:
+        raise InvalidRequest([("to", f"at most {limits.RECIPIENTS_MAX} recipients in to, cc and bcc together")])
+    digest = content_hash(command)
+    known = tx.facts.messages.get(command.id) if command.id else None
+    if known is not None:
+        if known.sender_id != sender_id:
+            raise MessageIdTaken(known.id)
+        if known.content_hash == digest:
+            return _sent(command, known, recipients, tx, replayed=True)
+    cursor = tx.next_cursor()
+    message = Message(
+        id=MessageId(command.id or tx.mint()),
+        thread_id=(command.thread_id or "").strip("/"),
+        sender=command.sender,
+        sender_id=sender_id,
+        sender_verified=identity.is_verified,
+        to=tuple(command.to),
+        cc=tuple(command.cc or ()),
+        bcc=tuple(command.bcc or ()),
+        subject=command.subject or "",
+        topic=normal_topic(command.topic),
+        body=command.body or "",
+        importance=command.importance or "",
+        ack_required=bool(command.ack_required),
+        metadata=dict(command.metadata or {}),
+        attachments=tuple(command.attachments or ()),
+        content_hash=digest,
+        created_at_us=known.created_at_us if known else tx.now.wall_us,
+        updated_at_us=tx.now.wall_us if known else None,
+        cursor=cursor,
+        first_cursor=known.first_cursor if known else cursor,
+    )
+    _store(message, recipients, tx)
+    tx.heard(directory.find(sender_id))
+    return _sent(command, message, recipients, tx, updated=known is not None)
+
+
+def _check_transport(command: SendMessage) -> None:
+    if (command.transport or "") not in _TRANSPORTS:
+        raise InvalidTransport
+    if command.transport == "live":
+        raise LiveDeliveryFailed
+
+
+def _store(message: Message, recipients: list[Recipient], tx: Transaction) -> None:
+    is_new = message.updated_at_us is None
+    tx.write(rows.save(message), *rows.deliver(message, recipients))
+    if message.thread_id:
+        for agent in participants(message.sender_id, recipients):
+            tx.write(inboxes.join_thread(message, agent, is_new=is_new))
+    receipts = tx.facts.receipts.setdefault(message.id, {})
+    for recipient in recipients:
+        old = receipts.get(recipient.agent)
+        receipts[recipient.agent] = Receipt(
+            recipient.agent,
+            recipient.address,
+            recipient.kind,
+            old.read_at_us if old else None,
+            old.ack_at_us if old else None,
+        )
+    tx.facts.messages[message.id] = message
+    # Whoever received an earlier version keeps it in the inbox, so it hears of the new one as well.
+    audience = frozenset(receipts)
+    cursor = tx.emit(
+        EventType.MESSAGE_CREATED if is_new else EventType.MESSAGE_UPDATED,
+        {
+            "message_id": message.id,
+            "from": message.sender,
+            "from_id": message.sender_id,
+            "thread_id": message.thread_id,
+            "subject": message.subject,
+            "topic": message.topic,
+            "importance": message.importance,
+            "ack_required": message.ack_required,
+        },
+        audience,
+    )
+    assert cursor == message.cursor
+
+
+def _sent(
+    command: SendMessage,
+    message: Message,
+    recipients: list[Recipient],
+    tx: Transaction,
+    *,
+    replayed: bool = False,
+    updated: bool = False,
+) -> Sent:
+    addressed = list(dict.fromkeys(command.to))
+    unregistered = [each.address for each in recipients if tx.state.agents.find(each.agent) is None]
+    return Sent(
+        message_id=message.id,
+        cursor=message.first_cursor if replayed else message.cursor,
+        delivery="async" if len(addressed) == 1 else dict.fromkeys(addressed, "async"),
+        replayed=replayed,
+        updated=updated,
+        unregistered=unregistered or None,
+    )
+
+
+def ack_message(command: AckMessage, tx: Transaction) -> Marked:
+    """Note that a recipient acknowledged; the first time counts, and a repetition changes nothing."""
+    return _mark(command, tx, EventType.MESSAGE_ACK)
+
+
+def read_message(command: ReadMessage, tx: Transaction) -> Marked:
+    """Note that a recipient read; the first time counts, and a repetition changes nothing."""
+    return _mark(command, tx, EventType.MESSAGE_READ)
+
+
+def _mark(command: AckMessage, tx: Transaction, kind: EventType) -> Marked:
+    message = tx.facts.messages.get(command.message_id)
+    if message is None:
+        raise UnknownMessage(command.message_id)
+    receipts = tx.facts.receipts[message.id]
+    agent = _recipient(command, receipts, tx)
+    receipt = receipts.get(agent)
+    if receipt is None:
+        raise NotARecipient(message.id, command.agent or agent)
+    tx.heard(tx.state.agents.find(agent))
+    is_ack = kind is EventType.MESSAGE_ACK
+    if (receipt.ack_at_us if is_ack else receipt.read_at_us) is None:
+        if is_ack:
+            receipt = replace(receipt, ack_at_us=tx.now.wall_us)
+            tx.write(rows.mark_ack(message.id, agent, tx.now.wall_us))
+        else:
+            receipt = replace(receipt, read_at_us=tx.now.wall_us)
+            tx.write(rows.mark_read(message.id, agent, tx.now.wall_us))
+        receipts[agent] = receipt
+        tx.emit(kind, {"message_id": message.id, "agent_id": agent})
+    return Marked(
+        message_id=message.id,
+        agent=receipt.address,
+        read_at=None if receipt.read_at_us is None else rfc3339(receipt.read_at_us),
+        ack_at=None if receipt.ack_at_us is None else rfc3339(receipt.ack_at_us),
+    )
+
+
+def _recipient(command: AckMessage, receipts: dict[AgentId, Receipt], tx: Transaction) -> AgentId:
+    given = tx.state.agents.canonical(command.agent) if command.agent else None
+    agent = act_as(tx.identity(), given)
+    if agent is not None:
+        return agent
+    if len(receipts) == 1:  # The original's SDK never says who it is; with one recipient there is no doubt.
+        return next(iter(receipts))
+    raise InvalidRequest([("agent", "say which recipient you are, here or in X-Agent-ID: the message has several")])

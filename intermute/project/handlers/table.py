@@ -1,0 +1,63 @@
+"""Which handler decides which command, answers which query, and what must be fetched before a decision.
+
+A new endpoint is one row of `core/operations.py` and one line here.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+import apsw
+
+from intermute.core.api import agents as agent_api
+from intermute.core.api import messages as message_api
+from intermute.core.api import reservations as reservation_api
+from intermute.project.handlers import agent_views, agents, inbox, liveness, messages, reservation_views, reservations
+from intermute.project.transaction import Desk, Facts, Transaction
+
+# Any in these three: a handler takes its own command and returns its own view; the key of the row ties them together.
+CommandHandler = Callable[[Any, Transaction], Any]
+QueryHandler = Callable[[Any, Desk], Any]
+FactFetcher = Callable[[apsw.Connection, Any, Facts], None]
+
+COMMANDS: Final[Mapping[type, CommandHandler]] = {
+    liveness.Tick: liveness.tick,
+    agent_api.RegisterAgent: agents.register_agent,
+    agent_api.MergeMetadata: agents.merge_metadata,
+    agent_api.DeregisterAgent: agents.deregister_agent,
+    message_api.SendMessage: messages.send_message,
+    message_api.AckMessage: messages.ack_message,
+    message_api.ReadMessage: messages.read_message,
+    reservation_api.Reserve: reservations.reserve,
+    reservation_api.RenewReservation: reservations.renew_reservation,
+    reservation_api.ReleaseReservation: reservations.release_reservation,
+    reservation_api.ReleaseAll: reservations.release_all,
+}
+"""Commands change the project; the actor decides them one at a time."""
+
+QUERIES: Final[Mapping[type, QueryHandler]] = {
+    # A heartbeat changes memory only and must not wait for a flush, so it goes the way of the queries (design.md 3.5).
+    agent_api.Heartbeat: agent_views.heartbeat,
+    agent_api.ListAgents: agent_views.list_agents,
+    agent_api.GetAgent: agent_views.get_agent,
+    agent_api.Presence: agent_views.presence,
+    message_api.Inbox: inbox.inbox,
+    message_api.InboxCounts: inbox.inbox_counts,
+    message_api.StaleAcks: inbox.stale_acks,
+    message_api.Threads: inbox.threads,
+    message_api.Thread: inbox.thread,
+    message_api.GetMessage: inbox.get_message,
+    message_api.MessageRecipients: inbox.message_recipients,
+    reservation_api.CheckReservations: reservation_views.check_reservations,
+    reservation_api.ListReservations: reservation_views.list_reservations,
+    reservation_api.GetReservation: reservation_views.get_reservation,
+}
+"""Queries read; they never queue behind commands."""
+
+FACTS: Final[Mapping[type, FactFetcher]] = {
+    message_api.SendMessage: messages.facts_for_send,
+    message_api.AckMessage: messages.facts_for_mark,
+    message_api.ReadMessage: messages.facts_for_mark,
+    reservation_api.RenewReservation: reservations.facts_for_reservation,
+    reservation_api.ReleaseReservation: reservations.facts_for_reservation,
+}
+"""Rows that a decision needs and memory does not hold."""

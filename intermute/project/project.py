@@ -1,0 +1,187 @@
+"""One open project as the front sees it: ask its actor, read from it, follow its log, know how it is.
+
+What must survive a crash of the actor lives here: the mailbox, the hub, the breaker, the read connection, and the last
+memory, from which heartbeats and monotonic deadlines are carried over.
+"""
+
+from collections.abc import Callable, Sequence
+from functools import partial
+from pathlib import Path
+from typing import Any
+
+import trio
+
+from intermute.core import limits
+from intermute.core.agents import Caller, Identity
+from intermute.core.api.agents import Heartbeat
+from intermute.core.breaker import Breaker, BreakerState
+from intermute.core.errors import (
+    InternalError,
+    OutcomeUnknown,
+    Overloaded,
+    ProjectParked,
+    ShuttingDown,
+    StorageFull,
+    StorageUnavailable,
+    TooSlow,
+)
+from intermute.core.events import Event
+from intermute.core.ids import ProjectName, RandomBits
+from intermute.project.clock import Clock, ProjectClock
+from intermute.project.handlers.table import COMMANDS, QUERIES
+from intermute.project.hub import Hub
+from intermute.project.mail import ProjectMailbox, Request
+from intermute.project.state import ProjectState
+from intermute.project.ticker import Ticker
+from intermute.project.transaction import Desk, FromStore
+from intermute.store import events as event_rows
+from intermute.store.faults import FaultKind, StoreFault
+from intermute.store.hop import Hop, thread_hop
+from intermute.store.reader import Reader
+from intermute.store.writer import Writer
+from supervisor import AskTimeout, Mailbox, MailboxClosed, MailboxFull, RequestCrashed, RequestLost
+
+Log = Callable[..., None]
+STOPPED_REASONS = frozenset({"stopping", "stopped"})
+"""Why the supervisor closes a mailbox when its project is closed on purpose; anything else means that it is parked."""
+
+
+class Project:
+    """One project that is open in this process."""
+
+    def __init__(
+        self,
+        name: ProjectName,
+        path: Path,
+        clock: Clock,
+        random_bits: RandomBits,
+        log: Log,
+        *,
+        batch_max: int = limits.BATCH_MAX,
+        make_hop: Callable[[], Hop] = thread_hop,
+    ) -> None:
+        self.name, self.path, self.random_bits, self.log, self.batch_max = name, path, random_bits, log, batch_max
+        self.clock = ProjectClock(clock)
+        self.mailbox: ProjectMailbox = Mailbox(limits.MAILBOX_MAX, f"project {name}")
+        self.hub = Hub()
+        self.breaker = Breaker()
+        self.writer = Writer(path, make_hop())
+        self.reader = Reader(path, make_hop())
+        self.ticker = Ticker(self.mailbox)
+        self.state: ProjectState | None = None
+        self.last_fault: str | None = None
+        self.last_used_s = trio.current_time()
+        self.calls = 0
+
+    # ---- commands and queries
+
+    async def answer(self, question: object, caller: Caller) -> Any:  # Any: the operation table says which view.
+        """Decide a command or answer a query.
+
+        Raises: DomainError, for everything that is not the answer itself.
+        """
+        self.last_used_s = trio.current_time()
+        self.calls += 1
+        try:
+            if type(question) in COMMANDS:
+                return await self._ask(question, caller)
+            return await self._query(question, caller)
+        finally:
+            self.calls -= 1
+
+    async def _ask(self, command: object, caller: Caller) -> Any:  # Any: see `answer`.
+        self.known_state()  # A project that never started has no actor that could answer.
+        now_s = trio.current_time()
+        if not self.breaker.try_acquire(now_s):
+            raise StorageUnavailable(max(1.0, self.breaker.snapshot(now_s).retry_after_s))
+        is_probe = self.breaker.state(now_s) is BreakerState.HALF_OPEN
+        try:
+            return await self.mailbox.ask(Request(command, caller), timeout_s=limits.ASK_TIMEOUT_S)
+        except MailboxFull:
+            raise Overloaded from None
+        except MailboxClosed as closed:
+            raise closed_error(closed) from None
+        except AskTimeout as late:
+            raise (TooSlow() if late.was_taken else Overloaded()) from None
+        except RequestCrashed:
+            raise InternalError from None
+        except RequestLost:
+            raise OutcomeUnknown from None
+        finally:
+            # A refusal says nothing about storage, so the probe's permit goes back; an outcome has used it up already.
+            if is_probe:
+                self.breaker.release_probe()
+
+    async def _query(self, query: object, caller: Caller) -> Any:  # Any: see `answer`.
+        desk = Desk(self.known_state(), self.clock.now(), caller)
+        answer = QUERIES[type(query)](query, desk)
+        if isinstance(query, Heartbeat):
+            self.ticker.note_deadline(desk.now.mono_s + limits.LIVENESS_FLUSH_S)
+        if isinstance(answer, FromStore):
+            return await self.read(answer)
+        await trio.lowlevel.checkpoint()
+        return answer
+
+    async def read(self, wanted: FromStore[Any]) -> Any:  # Any: see `answer`.
+        """Return what the read connection says. Raises: DomainError."""
+        try:
+            return await self.reader.read(wanted.work)
+        except StoreFault as fault:
+            self.last_fault = str(fault)
+            self.log("storage.read_fault", project=self.name, fault=str(fault))
+            raise (StorageFull() if fault.kind is FaultKind.FULL else StorageUnavailable()) from None
+
+    def known_state(self) -> ProjectState:
+        """Return the memory, the last one while a new one is being built. Raises: ProjectParked before the first."""
+        if self.state is None:
+            raise ProjectParked("it has never started")
+        return self.state
+
+    def identify(self, caller: Caller) -> Identity:
+        """Tell who the caller is. Raises: AgentHeaderMissing, AgentIdentityMismatch."""
+        return self.known_state().agents.identify(caller)
+
+    # ---- the log
+
+    async def events_after(self, cursor: int, limit: int) -> Sequence[Event]:
+        """Return the log's events after the cursor, from memory where it reaches back that far. Raises: DomainError."""
+        found = self.hub.after(cursor, limit)
+        if found is None:
+            found = await self.read(FromStore(partial(event_rows.after, cursor=cursor, limit=limit)))
+        return found
+
+    # ---- how it is
+
+    def is_idle(self, mono_s: float) -> bool:
+        """Tell whether nobody needs the project to be open: no call, no reader, no lease, for some time."""
+        return self.is_quiet() and mono_s - self.last_used_s >= limits.PROJECT_IDLE_S and not self.known_leases()
+
+    def is_quiet(self) -> bool:
+        """Tell whether nobody is using the project at this moment."""
+        return self.calls == 0 and self.hub.subscribers == 0 and self.mailbox.depth == 0
+
+    def known_leases(self) -> int:
+        """Return how many reservations are active."""
+        return 0 if self.state is None else len(self.state.leases)
+
+    def report(self) -> dict[str, object]:
+        """Return what /health says of the project beside what the supervisor knows."""
+        breaker = self.breaker.snapshot(trio.current_time())
+        return {
+            "head": self.hub.head,
+            "subscribers": self.hub.subscribers,
+            "agents": 0 if self.state is None else len(self.state.agents),
+            "reservations": self.known_leases(),
+            "breaker": {
+                "state": breaker.state,
+                "openings": breaker.openings,
+                "last_fault": breaker.last_fault,
+                "retry_after_s": round(breaker.retry_after_s, 1),
+            },
+            "storage": {"last_fault": self.last_fault},
+        }
+
+
+def closed_error(closed: MailboxClosed) -> ProjectParked | ShuttingDown:
+    """Return what to tell a caller whose project takes no commands."""
+    return ShuttingDown() if closed.reason in STOPPED_REASONS else ProjectParked(closed.reason)

@@ -1,0 +1,173 @@
+"""The registry: finds or starts the project that a call is for, and closes those that nobody needs.
+
+Open projects are bounded; the least recently used quiet one makes room. A project that fails to open stays supervised and
+comes back by itself; meanwhile its callers are told so.
+"""
+
+from collections.abc import Callable
+from functools import partial
+
+import trio
+
+from intermute.core import limits
+from intermute.core.agents import Caller
+from intermute.core.errors import ProjectParked, ShuttingDown, StorageUnavailable, TooManyProjects
+from intermute.core.ids import ProjectName, RandomBits, tag_of
+from intermute.project.actor import run_actor
+from intermute.project.blank import BlankProject
+from intermute.project.clock import Clock, ProjectClock
+from intermute.project.handlers.table import COMMANDS
+from intermute.project.project import Log, Project
+from intermute.store.directory import DataDirectory
+from intermute.store.faults import StoreFault
+from intermute.store.hop import Hop, thread_hop
+from supervisor import (
+    Child,
+    ChildExists,
+    ChildNotStarted,
+    ChildSpec,
+    ChildStillRunning,
+    Supervisor,
+    SupervisorClosed,
+)
+
+CHILD_PREFIX = "project:"
+_SWEEP_S = 30.0  # seconds between looks for idle projects; a twentieth of the time until one counts as idle.
+_REVIVE_AFTER_S = 1.0  # seconds a parked project rests at first; guarantees.md G16: 1 to 60 s.
+
+
+class Registry:
+    """All projects of one data directory."""
+
+    def __init__(
+        self,
+        directory: DataDirectory,
+        supervisor: Supervisor,
+        clock: Clock,
+        random_bits: RandomBits,
+        log: Log,
+        *,
+        batch_max: int = limits.BATCH_MAX,
+        make_hop: Callable[[], Hop] = thread_hop,
+    ) -> None:
+        self.directory = directory
+        self._make_project = partial(
+            Project, clock=clock, random_bits=random_bits, log=log, batch_max=batch_max, make_hop=make_hop
+        )
+        self._supervisor, self._log = supervisor, log
+        self._open: dict[ProjectName, Project] = {}
+        self._locks: dict[ProjectName, trio.Lock] = {}
+        self._blank_clock = ProjectClock(clock)
+        self._blank = BlankProject(self._blank_clock.now())
+
+    def open_projects(self) -> list[Project]:
+        """Return the projects that are open now."""
+        return list(self._open.values())
+
+    def find_open(self, name: ProjectName) -> Project | None:
+        """Return the project if it is open."""
+        return self._open.get(name)
+
+    def knows(self, name: ProjectName) -> bool:
+        """Tell whether the project is open or has a file."""
+        return name in self._open or self.directory.has(name)
+
+    async def answer(self, name: ProjectName, question: object, caller: Caller) -> object:
+        """Decide a command or answer a query of this project. Raises: DomainError."""
+        project = self._open.get(name)
+        if project is None:
+            if type(question) not in COMMANDS and not self.directory.has(name):
+                await trio.lowlevel.checkpoint()
+                return self._blank.answer(name, question, caller, self._blank_clock.now())
+            project = await self.project(name)
+        return await project.answer(question, caller)
+
+    async def project(self, name: ProjectName) -> Project:
+        """Return the project, opened if need be.
+
+        Raises: TooManyProjects, ProjectParked, ShuttingDown, StorageUnavailable.
+        """
+        known = self._open.get(name)
+        if known is not None:
+            return known
+        lock = self._locks.setdefault(name, trio.Lock())
+        try:
+            async with lock:
+                return self._open.get(name) or await self._start(name)
+        finally:
+            if not lock.locked() and not lock.statistics().tasks_waiting:
+                self._locks.pop(name, None)
+
+    async def names(self) -> list[ProjectName]:
+        """Return the names of all projects in the data directory."""
+        return await trio.to_thread.run_sync(self.directory.names)
+
+    async def name_of_tag(self, some_id: str) -> ProjectName | None:
+        """Return the project in which an id was minted, or None where the id or its project is not ours."""
+        tag = tag_of(some_id)
+        if tag is None:
+            return None
+        return await trio.to_thread.run_sync(self.directory.named_by_tag, tag)
+
+    async def sweep(self, child: Child) -> None:
+        """Close idle projects, again and again; the `main` of a supervised child."""
+        child.started()
+        while True:
+            await trio.sleep(_SWEEP_S)
+            now_s = trio.current_time()
+            for project in [project for project in self._open.values() if project.is_idle(now_s)]:
+                await self.close(project)
+
+    async def close(self, project: Project) -> None:
+        """Stop the project's actor and close its file; the next call opens it again."""
+        lock = self._locks.setdefault(project.name, trio.Lock())
+        async with lock:
+            if self._open.get(project.name) is not project:
+                return
+            del self._open[project.name]
+            try:
+                await self._supervisor.stop(CHILD_PREFIX + project.name)
+                await project.reader.close()
+            except (ChildStillRunning, StoreFault) as error:
+                self._log("project.close_failed", project=project.name, error=str(error))
+            else:
+                self._log("project.closed", project=project.name)
+
+    async def close_readers(self) -> None:
+        """Close what the actors do not close themselves; for the end of the process, after the supervisor's."""
+        for project in self._open.values():
+            try:
+                await project.reader.close()
+            except StoreFault as fault:
+                self._log("storage.close_failed", project=project.name, fault=str(fault))
+        self._blank.close()
+
+    async def _start(self, name: ProjectName) -> Project:
+        await self._make_room()
+        project = self._make_project(name, self.directory.path_of(name))
+        spec = ChildSpec(
+            name=CHILD_PREFIX + name,
+            main=partial(run_actor, project),
+            mailbox=project.mailbox,
+            revive_after_s=_REVIVE_AFTER_S,
+        )
+        try:
+            await self._supervisor.start(spec)
+        except SupervisorClosed:
+            raise ShuttingDown from None
+        except ChildExists:  # An earlier run is still inside SQLite: never two writers on one file (guarantees.md G17).
+            raise StorageUnavailable(5.0) from None
+        except ChildNotStarted as failed:
+            self._open[name] = project
+            raise ProjectParked(str(failed)) from None
+        self._open[name] = project
+        self.directory.note(name)
+        self._log("project.opened", project=name, head=project.hub.head, reservations=project.known_leases())
+        return project
+
+    async def _make_room(self) -> None:
+        while len(self._open) >= limits.PROJECTS_LIVE_MAX:
+            quiet = [project for project in self._open.values() if project.is_quiet()]
+            if not quiet:
+                raise TooManyProjects
+            await self.close(min(quiet, key=lambda project: (project.known_leases() > 0, project.last_used_s)))

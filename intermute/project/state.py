@@ -1,0 +1,86 @@
+"""What an actor keeps in memory of its project: a cache of SQLite, rebuilt whenever it starts (design.md 3.3)."""
+
+from dataclasses import dataclass, field
+
+import apsw
+
+from intermute.core import limits
+from intermute.core.agents import Directory
+from intermute.core.ids import AgentId, Micros, ProjectName
+from intermute.core.lease_book import LeaseBook, Reservation
+from intermute.core.patterns import parse
+from intermute.core.times import SECOND_US, Now
+from intermute.store import agents as agent_rows
+from intermute.store import reservations as reservation_rows
+from intermute.store.projects import ProjectRow
+from intermute.store.reservations import ReservationRow
+
+
+@dataclass(slots=True)
+class ProjectState:
+    """The project as decided so far: ahead of the disk by the batch that is being flushed."""
+
+    name: ProjectName
+    epoch: int
+    head: int
+    batch: int
+    agents: Directory = field(default_factory=Directory)
+    leases: LeaseBook = field(default_factory=LeaseBook)
+    unflushed_heartbeats: set[AgentId] = field(default_factory=set)
+    unstored_agents: set[AgentId] = field(default_factory=set)
+
+    def stored(self) -> None:
+        """Note that the running batch has reached the disk."""
+        self.leases.stored()
+        self.unstored_agents.clear()
+
+
+def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous: ProjectState | None) -> ProjectState:
+    """Return the state as SQLite has it.
+
+    Monotonic facts, which SQLite cannot hold, come from `previous` where this process knew them; else a lease keeps
+    what was left of it, and at least a minute, and so does an agent (guarantees.md G8).
+    """
+    state = ProjectState(row.name, row.epoch, row.head, row.batch)
+    for stored in reservation_rows.active(connection):
+        state.leases.load(_lease(stored, now, previous))
+
+    def heard_s(agent_id: AgentId, last_seen_us: Micros) -> float:
+        known = previous.agents.find(agent_id) if previous else None
+        if known is not None:
+            return known.heard_s
+        silence_s = (now.wall_us - last_seen_us) / SECOND_US
+        was_live = silence_s < limits.AGENT_SILENCE_S + limits.LIVENESS_FLUSH_S
+        if was_live or state.leases.held_by(agent_id):
+            silence_s = min(silence_s, limits.AGENT_SILENCE_S - limits.RESTART_GRACE_S)
+        return now.mono_s - max(silence_s, 0.0)
+
+    for agent in agent_rows.load(connection, heard_s):
+        known = previous.agents.find(agent.id) if previous else None
+        if known is not None:  # Heartbeats that the disk has not seen yet must not be lost with the old memory.
+            agent.last_seen_us = max(agent.last_seen_us, known.last_seen_us)
+            agent.focus_state = known.focus_state
+            state.unflushed_heartbeats.add(agent.id)
+        state.agents.put(agent)
+    return state
+
+
+def _lease(stored: ReservationRow, now: Now, previous: ProjectState | None) -> Reservation:
+    known = previous.leases.get(stored.id) if previous else None
+    if known is not None and known.expires_at_us == stored.expires_at_us:
+        deadline_s = known.deadline_s
+    else:
+        remaining_s = (stored.expires_at_us - now.wall_us) / SECOND_US
+        # A wall clock that jumped while we were down must not stretch a lease beyond any that could be granted.
+        deadline_s = now.mono_s + min(max(remaining_s, limits.RESTART_GRACE_S), limits.TTL_MAX_S)
+    return Reservation(
+        id=stored.id,
+        holder=stored.holder,
+        patterns=tuple(parse(pattern.text, literal=pattern.literal) for pattern in stored.patterns),
+        mode=stored.mode,
+        reason=stored.reason,
+        fence=stored.fence,
+        created_at_us=stored.created_at_us,
+        expires_at_us=stored.expires_at_us,
+        deadline_s=deadline_s,
+    )

@@ -1,0 +1,117 @@
+"""What a handler is given: the project's state, one reading of the clocks, who asks, and where to put what it decides.
+
+A command handler first checks, then changes memory and notes its statements and events; a refusal raised after the first
+change would leave memory wrong, so the actor treats that as a bug. A query handler gets a `Desk` and answers from memory,
+or returns a `FromStore` that runs on a read connection.
+"""
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Generic, TypeVar
+
+import apsw
+
+from intermute.core.agents import Agent, Caller, Identity
+from intermute.core.events import Event, EventType
+from intermute.core.ids import AgentId, ProjectName, RandomBits, mint_id
+from intermute.core.messages import Message, Receipt
+from intermute.core.times import Now
+from intermute.project.state import ProjectState
+from intermute.store import events as event_rows
+from intermute.store.reservations import ReservationRow
+from intermute.store.statements import Statement
+
+Reply = TypeVar("Reply")
+
+
+@dataclass(slots=True)
+class Facts:
+    """Rows that the commands of one batch need, fetched before it is decided and kept up to date while it is."""
+
+    messages: dict[str, Message | None] = field(default_factory=dict)
+    receipts: dict[str, dict[AgentId, Receipt]] = field(default_factory=dict)
+    reservations: dict[str, ReservationRow | None] = field(default_factory=dict)
+
+
+@dataclass(slots=True)
+class Transaction:
+    """One command's part of a batch."""
+
+    state: ProjectState
+    now: Now
+    caller: Caller
+    facts: Facts
+    random_bits: RandomBits
+    statements: list[Statement] = field(default_factory=list)
+    events: list[Event] = field(default_factory=list)
+
+    @property
+    def project(self) -> ProjectName:
+        """The project's name."""
+        return self.state.name
+
+    def identity(self) -> Identity:
+        """Return who asks. Raises: AgentHeaderMissing, AgentIdentityMismatch."""
+        return self.state.agents.identify(self.caller)
+
+    def mint(self) -> str:
+        """Return a new id of this project."""
+        return mint_id(self.project, self.random_bits)
+
+    def write(self, *statements: Statement) -> None:
+        """Store these with the command."""
+        self.statements.extend(statements)
+
+    def next_cursor(self) -> int:
+        """Return the cursor that the next event of this command gets."""
+        return self.state.head + 1
+
+    def emit(
+        self,
+        kind: EventType,
+        data: Mapping[str, Any],  # Any: the fields of this type of event; docs/api.md lists them.
+        audience: frozenset[str] | None = None,
+    ) -> int:
+        """Append an event to the log, in the same transaction, and return its cursor."""
+        self.state.head += 1
+        event = Event(self.state.head, kind, self.now.wall_us, audience, dict(data))
+        self.events.append(event)
+        self.statements.append(event_rows.append(event))
+        return event.cursor
+
+    def heard(self, agent: Agent | None) -> None:
+        """Count this command as a sign of life of the agent."""
+        if agent is not None:
+            hear(self.state, agent, self.now)
+
+
+@dataclass(frozen=True, slots=True)
+class Desk:
+    """What a query handler is given."""
+
+    state: ProjectState
+    now: Now
+    caller: Caller
+
+    @property
+    def project(self) -> ProjectName:
+        """The project's name."""
+        return self.state.name
+
+    def identity(self) -> Identity:
+        """Return who asks. Raises: AgentHeaderMissing, AgentIdentityMismatch."""
+        return self.state.agents.identify(self.caller)
+
+
+@dataclass(frozen=True, slots=True)
+class FromStore(Generic[Reply]):
+    """An answer that needs the disk: `work` runs in the reader's thread, on one snapshot of committed facts."""
+
+    work: Callable[[apsw.Connection], Reply]
+
+
+def hear(state: ProjectState, agent: Agent, now: Now) -> None:
+    """Take a sign of life: memory at once, the disk with the next flush (design.md 3.5)."""
+    agent.heard_s = now.mono_s
+    agent.last_seen_us = now.wall_us
+    state.unflushed_heartbeats.add(agent.id)

@@ -1,0 +1,50 @@
+"""The event log in SQLite. Written only by the batch whose changes it tells of."""
+
+from typing import Final
+
+import apsw
+import msgspec
+
+from intermute.core.events import Event
+from intermute.core.ids import Micros
+from intermute.store.statements import Statement, to_json
+
+_APPEND: Final = """
+INSERT INTO events (cursor, type, created_at_us, audience, data) VALUES (:cursor, :type, :created_at_us, :audience, :data)
+"""
+_AFTER: Final = """
+SELECT cursor, type, created_at_us, audience, data FROM events WHERE cursor > :cursor ORDER BY cursor LIMIT :limit
+"""
+_OLDEST: Final = "SELECT min(cursor) FROM events"
+
+
+def append(event: Event) -> Statement:
+    """Write one event."""
+    return Statement(
+        _APPEND,
+        {
+            "cursor": event.cursor,
+            "type": event.type,
+            "created_at_us": event.created_at_us,
+            "audience": None if event.audience is None else to_json(sorted(event.audience)),
+            "data": to_json(event.data),
+        },
+    )
+
+
+def after(connection: apsw.Connection, cursor: int, limit: int) -> list[Event]:
+    """Return the events after the cursor, in order, at most `limit`."""
+    return [
+        Event(row[0], row[1], Micros(row[2]), _audience(row[3]), msgspec.json.decode(row[4]))
+        for row in connection.execute(_AFTER, {"cursor": cursor, "limit": limit})
+    ]
+
+
+def oldest(connection: apsw.Connection) -> int | None:
+    """Return the cursor of the oldest event that is kept, or None where there is none."""
+    found = connection.execute(_OLDEST).fetchone()
+    return None if found is None else found[0]
+
+
+def _audience(text: str | None) -> frozenset[str] | None:
+    return None if text is None else frozenset(msgspec.json.decode(text))

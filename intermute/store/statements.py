@@ -1,0 +1,20 @@
+"""What a decision hands to the writer: one SQL statement and its named values."""
+
+from collections.abc import Mapping
+from typing import NamedTuple
+
+import msgspec
+
+SqlValue = str | int | float | bytes | None
+
+
+class Statement(NamedTuple):
+    """One statement, always a constant of a module in `store`, and its values."""
+
+    sql: str
+    values: Mapping[str, SqlValue]
+
+
+def to_json(value: object) -> str:
+    """Return the value as JSON text, as the columns of the store hold it."""
+    return msgspec.json.encode(value).decode()

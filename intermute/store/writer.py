@@ -1,0 +1,166 @@
+"""The writer of one project: one transaction a batch, one thread hop a transaction.
+
+A batch is a list of groups, one for each command. Each group runs in a savepoint of its own; a group that the schema
+refuses is a bug of ours, and it takes itself and everything decided after it out of the batch, while those before it are
+committed. A fault anywhere leaves the outcome unknown until `look` has asked a fresh connection (design.md 3.2,
+guarantees.md G3). Nothing here retries on a connection whose flush failed.
+"""
+
+from collections.abc import Sequence
+from contextlib import suppress
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from intermute.core.ids import Micros, ProjectName
+from intermute.store import projects
+from intermute.store.connection import close, open_writer
+from intermute.store.faults import FaultKind, StoreFault, as_faults
+from intermute.store.hop import Hop
+from intermute.store.migrate import migrate
+from intermute.store.projects import ProjectRow
+from intermute.store.statements import Statement
+
+Group = Sequence[Statement]
+
+WAL_PAGES_MAX: Final = 1000
+"""Pages in the log after which the writer moves them into the file; SQLite's own default, but at a moment we choose."""
+
+
+class WrongFile(Exception):
+    """The file belongs to another project than its name says."""
+
+
+@dataclass(frozen=True, slots=True)
+class Committed:
+    """How much of a batch is stored: the first `count` groups, and what was wrong with the one after them, if any."""
+
+    count: int
+    culprit: Exception | None = None
+
+
+class Writer:
+    """The one connection that writes this project's file.
+
+    Resources: whoever calls `open` calls `close`. Cancellation: each method is one thread hop, which a cancellation can
+    prevent but not interrupt; its result is returned even into a cancelled scope (hazards.md 1).
+    """
+
+    def __init__(self, path: Path, hop: Hop) -> None:
+        self._path = path
+        self._connection: apsw.Connection | None = None
+        self._wal_pages = 0
+        self._hop = hop
+
+    async def open(self, project: ProjectName, now_us: Micros) -> tuple[ProjectRow, list[int]]:
+        """Open or create the file, bring its schema up to date, and return its row and the migrations this took.
+
+        Raises: StoreFault, MigrationRefused, WrongFile.
+        """
+        return await self._hop(lambda: self._open(project, now_us))
+
+    async def commit(self, groups: Sequence[Group], *, head: int, batch: int, wall_us: Micros) -> Committed:
+        """Store the groups in one transaction and flush it. Raises: StoreFault, after which the outcome is unknown."""
+        return await self._hop(lambda: self._commit(groups, projects.advance(head, batch, wall_us)))
+
+    async def look(self) -> ProjectRow:
+        """Reopen the file after a fault, and return the row that says which batch was committed last.
+
+        Raises: StoreFault, where the file cannot be opened: the outcome stays unknown.
+        """
+        return await self._hop(self._look)
+
+    async def close(self) -> None:
+        """Move the log into the file and close it. Raises: StoreFault; the connection is closed all the same."""
+        await self._hop(self._close)
+
+    def interrupt(self) -> None:
+        """End a statement that runs too long; a flush that hangs in the kernel cannot be ended (hazards.md 7)."""
+        if self._connection is not None:
+            self._connection.interrupt()
+
+    def _open(self, project: ProjectName, now_us: Micros) -> tuple[ProjectRow, list[int]]:
+        assert self._connection is None
+        connection = open_writer(self._path)
+        try:
+            applied = migrate(connection, now_us)
+            with as_faults():
+                row = projects.read(connection)
+                if row is None:
+                    projects.create(connection, project, now_us)
+                    row = projects.read(connection)
+                assert row is not None
+                if row.name != project:
+                    raise WrongFile(
+                        f"{self._path.name} holds project {row.name!r}, not {project!r}: move it out of the way"
+                    )
+                self._own_checkpoints(connection)
+        except BaseException:
+            connection.close(force=True)
+            raise
+        self._connection = connection
+        return row, applied
+
+    def _own_checkpoints(self, connection: apsw.Connection) -> None:
+        # An automatic checkpoint inside COMMIT blurs whether an error came before or after the commit.
+        connection.wal_autocheckpoint(0)
+        connection.set_wal_hook(self._note_wal)
+
+    def _note_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
+        self._wal_pages = pages
+        return apsw.SQLITE_OK
+
+    def _commit(self, groups: Sequence[Group], advance: Statement) -> Committed:
+        connection = self._connection
+        if connection is None:
+            raise StoreFault(FaultKind.IO, "the file is not open")
+        assert not connection.in_transaction
+        with as_faults():
+            connection.execute("BEGIN IMMEDIATE")
+            committed = _run_groups(connection, groups)
+            connection.execute(*advance)
+            connection.execute("COMMIT")
+            # The batch is stored; moving the log on is housekeeping, whose failure must not be taken for the batch's.
+            if self._wal_pages > WAL_PAGES_MAX:
+                with suppress(apsw.BusyError):  # A reader is on an old page; the next batch tries again.
+                    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        return committed
+
+    def _look(self) -> ProjectRow:
+        if self._connection is not None:
+            connection, self._connection = self._connection, None
+            # Closing may fail for the same reason as the flush did; the handle is gone either way.
+            with suppress(apsw.Error):
+                connection.close(force=True)
+        connection = open_writer(self._path)
+        try:
+            with as_faults():
+                row = projects.read(connection)
+                self._own_checkpoints(connection)
+            assert row is not None
+        except BaseException:
+            connection.close(force=True)
+            raise
+        self._connection = connection
+        return row
+
+    def _close(self) -> None:
+        connection, self._connection = self._connection, None
+        if connection is not None:
+            close(connection, checkpoint=True)
+
+
+def _run_groups(connection: apsw.Connection, groups: Sequence[Group]) -> Committed:
+    for index, group in enumerate(groups):
+        connection.execute("SAVEPOINT command")
+        try:
+            for statement in group:
+                connection.execute(statement.sql, statement.values)
+        except (apsw.ConstraintError, apsw.SQLError, apsw.BindingsError, apsw.MismatchError, apsw.TooBigError) as bug:
+            connection.execute("ROLLBACK TO command")
+            connection.execute("RELEASE command")
+            return Committed(index, bug)
+        connection.execute("RELEASE command")
+    return Committed(len(groups))

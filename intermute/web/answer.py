@@ -1,0 +1,41 @@
+"""A call and its answer, free of any framework: what a lane hands to the front and what it gets back."""
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+
+JSON_TYPE = "application/json"
+
+
+@dataclass(frozen=True, slots=True)
+class Peer:
+    """Who is at the other end of the socket; nothing of it comes from a header."""
+
+    host: str | None
+    is_unix: bool
+    server_host: str | None
+    server_port: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class Call:
+    """One request. Header names are in lower case; a header that came twice is in `headers` twice."""
+
+    method: str
+    path: str
+    query: Sequence[tuple[str, str]]
+    headers: Sequence[tuple[str, str]]
+    peer: Peer
+    body: bytes = b""
+
+    def header(self, name: str) -> str | None:
+        """Return the first header of this name, trimmed, or None."""
+        return next((value.strip() for known, value in self.headers if known == name), None)
+
+
+@dataclass(frozen=True, slots=True)
+class Answer:
+    """What goes back: a status, a JSON body that ends with a newline, and further headers."""
+
+    status: int
+    body: bytes
+    headers: Mapping[str, str] = field(default_factory=dict)

@@ -1,0 +1,172 @@
+"""Strict decoding: from path, query and body to an operation's input, with every bad field named in one refusal.
+
+Rules of contract.md 0.2 and design.md 9: `null` is absent; a name matches exactly, else in any case; wrong types are
+refused; an unknown field is refused by name with the nearest known one, unless the original's own client sends it.
+"""
+
+import difflib
+import re
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from functools import cache
+from typing import Any, Final, get_args
+
+import msgspec
+
+from intermute.core.api.fields import PATTERN_HINTS
+from intermute.core.errors import InvalidRequest, MalformedJson
+from intermute.core.operations import LEGACY_FIELDS, LEGACY_QUERY, Operation
+
+_REGEX_TEXT: Final = re.compile(r"matching regex '(.*)'", re.DOTALL)
+_WHERE: Final = re.compile(r" - at `\$(.*)`")
+_SHOWN_NAME_CHARS: Final = 80  # characters of an unknown field's name that a refusal repeats; the rest tells nothing.
+
+
+@dataclass(frozen=True, slots=True)
+class _Field:
+    """One field of an input: its JSON name, its attribute, and how its text is read where it comes as text."""
+
+    name: str
+    attribute: str
+    type: Any  # Any: a type expression, as msgspec takes it.
+    is_required: bool
+    is_text: bool
+    is_lenient: bool
+
+
+@cache
+def fields_of(input_type: type) -> Mapping[str, _Field]:
+    """Return the fields of an input by their JSON names."""
+    return {
+        field.encode_name: _Field(
+            field.encode_name,
+            field.name,
+            field.type,
+            field.required,
+            is_text=not _mentions(field.type, {int, float, bool}),
+            is_lenient=_is_lenient(field.type),
+        )
+        for field in msgspec.structs.fields(input_type)
+    }
+
+
+def _mentions(expression: Any, types: set[type]) -> bool:  # Any: a type expression.
+    return expression in types or any(_mentions(part, types) for part in get_args(expression))
+
+
+def _is_lenient(expression: Any) -> bool:  # Any: a type expression.
+    if isinstance(expression, msgspec.Meta):
+        return bool((expression.extra or {}).get("lenient"))
+    return any(_is_lenient(part) for part in get_args(expression))
+
+
+def decode(operation: Operation, path: Mapping[str, str], query: Sequence[tuple[str, str]], body: bytes) -> Any:
+    """Return the operation's input (Any: of the type that its row names).
+
+    Raises: MalformedJson, InvalidRequest.
+    """
+    problems: list[tuple[str, str]] = []
+    values: dict[str, object] = {}
+    fields = fields_of(operation.input)
+    _take(operation, _from_text(query), fields, values, problems, is_text=True, source="query")
+    if operation.takes_body and (body.strip() or not operation.may_lack_body):
+        _take(operation, _json_object(body), fields, values, problems, is_text=False, source="body")
+    _take(operation, path, fields, values, problems, is_text=True, source="path")
+    known = {problem[0] for problem in problems}
+    problems += [
+        (field.name, "is required")
+        for field in fields.values()
+        if field.is_required and field.attribute not in values and field.name not in known
+    ]
+    if problems:
+        raise InvalidRequest(problems)
+    return operation.input(**values)
+
+
+def _json_object(body: bytes) -> Mapping[str, object]:
+    if not body.strip():
+        raise MalformedJson("the body is empty")
+    try:
+        decoded = msgspec.json.decode(body)
+    except msgspec.DecodeError as error:
+        raise MalformedJson(str(error).removeprefix("JSON is malformed: ")) from None
+    except UnicodeDecodeError:
+        raise MalformedJson("it is not valid UTF-8") from None
+    except RecursionError:
+        raise MalformedJson("it is nested too deeply") from None
+    if decoded is None:
+        return {}
+    if not isinstance(decoded, dict):
+        raise MalformedJson(f"it is a {type(decoded).__name__}, not an object")
+    return decoded
+
+
+def _from_text(pairs: Sequence[tuple[str, str]]) -> Mapping[str, object]:
+    # As in the original, the first of several values counts; an empty one is as good as none.
+    found: dict[str, object] = {}
+    for name, value in pairs:
+        if value != "":
+            found.setdefault(name, value)
+        else:
+            found.setdefault(name, None)
+    return found
+
+
+def _take(
+    operation: Operation,
+    given: Mapping[str, object],
+    fields: Mapping[str, _Field],
+    values: dict[str, object],
+    problems: list[tuple[str, str]],
+    *,
+    is_text: bool,
+    source: str,
+) -> None:
+    for name, value in given.items():
+        field = fields.get(name) or fields.get(name.lower())
+        if field is None:
+            if not _is_ignored(name, source):
+                problems.append((name[:_SHOWN_NAME_CHARS], _unknown(name, fields)))
+        elif source == "query" and operation.takes_body and field.name not in LEGACY_QUERY:
+            problems.append((field.name, "goes into the body, not into the query"))
+        elif value is not None:
+            _convert(field, value, values, problems, is_text=is_text)
+
+
+def _is_ignored(name: str, source: str) -> bool:
+    return name.lower() in (LEGACY_QUERY if source == "query" else LEGACY_FIELDS)
+
+
+def _unknown(name: str, fields: Mapping[str, _Field]) -> str:
+    nearest = difflib.get_close_matches(name.lower()[:_SHOWN_NAME_CHARS], fields, n=1, cutoff=0.6)
+    if nearest:
+        return f"is not a field of this operation; did you mean {nearest[0]!r}?"
+    return f"is not a field of this operation; it takes {', '.join(sorted(fields)) or 'none'}"
+
+
+def _convert(
+    field: _Field, value: object, values: dict[str, object], problems: list[tuple[str, str]], *, is_text: bool
+) -> None:
+    try:
+        values[field.attribute] = msgspec.convert(_legacy_nulls(value), field.type, strict=not is_text or field.is_text)
+    except msgspec.ValidationError as error:
+        if not (is_text and field.is_lenient):
+            problems.append((field.name, _readable(str(error))))
+
+
+def _legacy_nulls(value: object) -> object:
+    """Return the value with `null` inside a list of texts as the empty text, as the original reads it."""
+    if isinstance(value, list) and None in value and all(each is None or isinstance(each, str) for each in value):
+        return ["" if each is None else each for each in value]
+    return value
+
+
+def _readable(text: str) -> str:
+    hint = _REGEX_TEXT.search(text)
+    if hint:
+        pattern = hint[1].encode().decode("unicode_escape") if "\\\\" in hint[1] else hint[1]
+        text = text.replace(hint[0], f"that is {PATTERN_HINTS.get(pattern, 'of the documented form')}")
+    where = _WHERE.search(text)
+    if where:
+        text = f"{text[: where.start()]} at {where[1].lstrip('.') or 'the top'}"
+    return text.replace("`", "").replace(" | null", "").replace("Expected", "expected", 1)

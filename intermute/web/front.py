@@ -1,0 +1,137 @@
+"""The front: one call in, one answer out, whatever carries the bytes. Source: design.md 4.
+
+gate → auth → operation → decoding → project → handler → encoding. A lane (Quart today) only turns its requests into
+`Call` and sends what it gets back.
+"""
+
+from collections.abc import Callable, Mapping
+from typing import Any
+
+import msgspec
+
+from intermute.core.errors import (
+    BodyTooLarge,
+    DomainError,
+    ForeignProject,
+    InvalidProject,
+    ProjectRequired,
+)
+from intermute.core.ids import DEFAULT_PROJECT, ProjectName, normal_project_name
+from intermute.core.limits import BODY_BYTES_MAX
+from intermute.core.operations import Operation, ProjectRule
+from intermute.project.registry import Registry
+from intermute.web.answer import Answer, Call
+from intermute.web.auth import KeyRing, Principal, authenticate
+from intermute.web.decode import decode
+from intermute.web.errors import answered
+from intermute.web.gate import Gate
+from intermute.web.system import SYSTEM, Surroundings
+
+_GATHERED_PROJECTS_MAX = 64
+"""Projects over which one list is gathered: a quarter of those that may be open, so that a list evicts nobody else's."""
+
+
+class Front:
+    """Everything between a lane and the projects."""
+
+    def __init__(
+        self, registry: Registry, keys: KeyRing, gate: Gate, surroundings: Surroundings, log: Callable[..., None]
+    ) -> None:
+        self.registry = registry
+        self._keys, self._gate, self._surroundings, self._log = keys, gate, surroundings, log
+
+    def judge(self, call: Call) -> DomainError | None:
+        """Return why the gate does not let the call pass, or None."""
+        return self._gate.judge(call)
+
+    def authenticate(self, call: Call) -> Principal:
+        """Tell who calls. Raises: Unauthorized."""
+        return authenticate(call, self._keys.current())
+
+    async def answer(self, operation: Operation, call: Call, path: Mapping[str, str]) -> Answer:
+        """Answer a call whose route has been found; every error has become an answer."""
+
+        def on_bug(bug: Exception) -> None:
+            self._log("request.crashed", operation=operation.name, error=bug)
+
+        return await answered(self._answer(operation, call, path), on_bug)
+
+    async def _answer(self, operation: Operation, call: Call, path: Mapping[str, str]) -> Answer:
+        if len(call.body) > BODY_BYTES_MAX:
+            raise BodyTooLarge
+        principal = self._principal(operation, call)
+        question = decode(operation, path, call.query, call.body)
+        view = await self._dispatch(operation, question, principal)
+        if isinstance(view, Answer):
+            return view
+        is_sdk = operation.sdk_status is not None and question.id == ""
+        status = operation.sdk_status if is_sdk and operation.sdk_status else operation.status
+        return Answer(status, msgspec.json.encode(view) + b"\n")
+
+    def _principal(self, operation: Operation, call: Call) -> Principal | None:
+        if operation.needs_auth:
+            return self.authenticate(call)
+        try:
+            return self.authenticate(call)
+        except DomainError:
+            return None
+
+    async def _dispatch(
+        self, operation: Operation, question: Any, principal: Principal | None
+    ) -> object:  # Any: input.
+        system = SYSTEM.get(operation.input)
+        if operation.project is ProjectRule.NONE:
+            assert system is not None
+            return await system(question, None, principal, self._surroundings)
+        assert principal is not None, "every operation of a project needs a caller"
+        if self._is_gathered(operation, question, principal):
+            return await self._gather(operation, question, principal)
+        project = await self.project_for(operation, question, principal)
+        if system is not None:
+            return await system(question, project, principal, self._surroundings)
+        return await self.registry.answer(project, question, principal.caller)
+
+    async def project_for(
+        self, operation: Operation, question: Any, principal: Principal
+    ) -> ProjectName:  # Any: input.
+        """Return the project of a call: what it names, the key's, that of an id in it, or the default one.
+
+        Raises: InvalidProject, ForeignProject, ProjectRequired.
+        """
+        named = named_project(question.project)
+        if principal.project is not None:
+            if named is None and operation.project is ProjectRule.NAMED:
+                raise ProjectRequired
+            if named is not None and named != principal.project:
+                raise ForeignProject
+            return principal.project
+        if named is not None:
+            return named
+        some_id = getattr(question, operation.routed_by) if operation.routed_by else None
+        by_id = await self.registry.name_of_tag(some_id) if some_id else None
+        return by_id or DEFAULT_PROJECT
+
+    def _is_gathered(self, operation: Operation, question: Any, principal: Principal) -> bool:  # Any: input.
+        return operation.gathers is not None and principal.is_local and not (question.project or "").strip()
+
+    async def _gather(self, operation: Operation, question: Any, principal: Principal) -> object:  # Any: input.
+        """Return one list over all projects, which the original promises to local callers (contract.md 0.7, P2)."""
+        assert operation.gathers is not None
+        rows: list[Any] = []
+        for name in (await self.registry.names())[:_GATHERED_PROJECTS_MAX]:
+            view = await self.registry.answer(name, question, principal.caller)
+            rows += getattr(view, operation.gathers)
+        rows.sort(key=lambda row: row.last_seen, reverse=True)
+        assert operation.output is not None
+        return operation.output(**{operation.gathers: rows})
+
+
+def named_project(text: str | None) -> ProjectName | None:
+    """Return the project that a field names, None for none. Raises: InvalidProject."""
+    stripped = (text or "").strip()
+    if not stripped:
+        return None
+    name = normal_project_name(stripped)
+    if name is None:
+        raise InvalidProject
+    return name

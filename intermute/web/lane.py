@@ -1,0 +1,171 @@
+"""The Quart lane: routes from the operation table, and nothing that decides. Source: design.md 4.
+
+Every route turns its request into a `Call`, and what the front answers into a response.
+"""
+
+import difflib
+from collections.abc import Awaitable, Callable
+from typing import Any, Final, cast
+
+import msgspec
+from quart import Response, request, websocket
+from quart.wrappers import Request, Websocket
+from quart_trio import QuartTrio
+from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import MethodNotAllowed as WrongMethod
+from werkzeug.routing import RequestRedirect
+
+from intermute.core.errors import (
+    BodyTooLarge,
+    DomainError,
+    InternalError,
+    InvalidRequest,
+    MethodNotAllowed,
+    UnknownRoute,
+)
+from intermute.core.limits import BODY_BYTES_MAX
+from intermute.core.operations import OPERATIONS, Operation
+from intermute.web.answer import JSON_TYPE, Answer, Call, Peer
+from intermute.web.application import PEER_EXTENSION
+from intermute.web.errors import error_answer
+from intermute.web.front import Front
+from intermute.web.openapi import template
+from intermute.web.sockets import SOCKETS, Sockets
+
+VERSIONS: Final = ("/api/", "/api/v1/")
+"""Both prefixes are the same interface (docs/api.md, versioning)."""
+
+_BODY_TIMEOUT_S: Final = 15  # seconds to send a whole body; guarantees.md T9.
+
+
+def build_app(front: Front, sockets: Sockets, log: Callable[..., None]) -> QuartTrio:
+    """Return the application that carries calls between the server and the front."""
+    app = QuartTrio("intermute", static_folder=None)
+    app.config.update(
+        MAX_CONTENT_LENGTH=BODY_BYTES_MAX,
+        BODY_TIMEOUT=_BODY_TIMEOUT_S,
+        RESPONSE_TIMEOUT=None,
+        PROPAGATE_EXCEPTIONS=False,
+    )
+    app.url_map.merge_slashes = True
+    app.url_map.strict_slashes = False
+    for operation in OPERATIONS:
+        for path in paths_of(operation):
+            app.add_url_rule(
+                path.replace("{", "<").replace("}", ">"),
+                endpoint=f"{operation.method} {path}",
+                view_func=_view(front, operation),
+                methods=[operation.method],
+                provide_automatic_options=False,
+            )
+    for path in SOCKETS:
+        app.add_websocket(path, endpoint=f"WS {path}", view_func=_socket_view(sockets))
+    app.before_request(_gate(front))
+    app.register_error_handler(HTTPException, _http_error)
+    app.register_error_handler(Exception, _bug(log))
+    return app
+
+
+def paths_of(operation: Operation) -> list[str]:
+    """Return the paths of an operation under every version, in the table's notation with Quart's converters."""
+    path = (
+        operation.path.replace(":path}", "}").replace("{", "{path:") if ":path}" in operation.path else operation.path
+    )
+    if not path.startswith(VERSIONS[0]):
+        return [path]
+    return [prefix + path.removeprefix(VERSIONS[0]) for prefix in VERSIONS]
+
+
+def call_of(source: Request | Websocket, body: bytes = b"") -> Call:
+    """Return the call behind a request, with the peer taken from the socket alone."""
+    scope: Any = source.scope  # Any: ASGI's scopes are open dictionaries.
+    extensions = scope.get("extensions") or {}
+    client, server = scope.get("client"), scope.get("server")
+    return Call(
+        method=getattr(source, "method", "GET"),
+        path=source.path,
+        query=[(name, value) for name, values in source.args.lists() for value in values],
+        headers=[(name.lower(), value) for name, value in source.headers.items()],
+        peer=Peer(
+            host=client[0] if client else None,
+            is_unix=(extensions.get(PEER_EXTENSION) or {}).get("transport") == "unix",
+            server_host=server[0] if server else None,
+            server_port=server[1] if server else None,
+        ),
+        body=body,
+    )
+
+
+def as_response(answer: Answer) -> Response:
+    """Return the answer as Quart sends it."""
+    return Response(answer.body, status=answer.status, content_type=JSON_TYPE, headers=dict(answer.headers))
+
+
+def _view(front: Front, operation: Operation) -> Callable[..., Awaitable[Response]]:
+    async def view(**path: str) -> Response:
+        body = b""
+        if operation.takes_body:
+            body = cast(
+                "bytes", await request.get_data(cache=False)
+            )  # cast: it is text only where as_text is asked for.
+        stripped = {name: value.strip("/") for name, value in path.items()}
+        return as_response(await front.answer(operation, call_of(request, body), stripped))
+
+    return view
+
+
+def _socket_view(sockets: Sockets) -> Callable[..., Awaitable[Response | None]]:
+    async def view(agent: str | None = None) -> Response | None:
+        refusal = await sockets.serve(websocket, call_of(websocket), agent)
+        return as_response(refusal) if refusal else None
+
+    return view
+
+
+def _gate(front: Front) -> Callable[[], Awaitable[Response | None]]:
+    async def gate() -> Response | None:
+        refusal = front.judge(call_of(request))
+        return as_response(error_answer(refusal)) if refusal else None
+
+    return gate
+
+
+async def _http_error(error: HTTPException) -> Response:
+    refusal: DomainError
+    match error:
+        case WrongMethod():
+            refusal = MethodNotAllowed(
+                request.method, [m for m in error.valid_methods or () if m not in ("HEAD", "OPTIONS")]
+            )
+        case RequestEntityTooLarge():
+            refusal = BodyTooLarge()
+        case RequestRedirect():
+            return Response(
+                msgspec.json.encode({"error": "moved", "message": f"Use {error.new_url}."}) + b"\n",
+                status=301,
+                content_type=JSON_TYPE,
+                headers={"Location": error.new_url},
+            )
+        case _ if error.code == 404:
+            refusal = UnknownRoute(request.path[:200], _nearest(request.path))
+        case _ if error.code == 408:
+            refusal = InvalidRequest([("body", f"did not arrive within {_BODY_TIMEOUT_S} seconds")])
+        case _ if error.code is not None and error.code < 500:
+            refusal = InvalidRequest([("request", error.description or error.name)])
+        case _:
+            refusal = InternalError()
+    return as_response(error_answer(refusal))
+
+
+def _nearest(path: str) -> str | None:
+    known = {template(operation.path) for operation in OPERATIONS}
+    found = difflib.get_close_matches(path[:200], known, n=1, cutoff=0.6)
+    return found[0] if found else None
+
+
+def _bug(log: Callable[..., None]) -> Callable[[Exception], Awaitable[Response]]:
+    async def handler(error: Exception) -> Response:
+        log("request.crashed", operation=request.path[:200], error=error)
+        return as_response(error_answer(InternalError()))
+
+    return handler

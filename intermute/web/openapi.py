@@ -1,0 +1,183 @@
+"""The OpenAPI 3.1 document, made from the operation table and its types. `docs/openapi.json` is a checked copy."""
+
+import re
+from functools import cache
+from typing import Any, Final
+
+import msgspec
+
+from intermute.core.api.fields import View
+from intermute.core.errors import (
+    AgentHeaderMissing,
+    AgentIdentityMismatch,
+    BodyTooLarge,
+    BrowserRefused,
+    DomainError,
+    ForeignProject,
+    InternalError,
+    InvalidProject,
+    InvalidRequest,
+    MalformedJson,
+    MisdirectedHost,
+    OutcomeUnknown,
+    Overloaded,
+    ProjectParked,
+    ShuttingDown,
+    StorageFull,
+    StorageUnavailable,
+    TooManyProjects,
+    TooSlow,
+    Unauthorized,
+    UnsupportedMediaType,
+)
+from intermute.core.operations import OPERATIONS, Operation, ProjectRule
+from intermute.web.errors import STATUS
+
+# Any in this module: fragments of a JSON document whose shape is the OpenAPI specification.
+Json = dict[str, Any]
+
+_REF: Final = "#/components/schemas/{name}"
+_PARAMETER: Final = re.compile(r"\{(\w+)(?::path)?\}")
+_ANYWHERE: Final = (InvalidRequest, BrowserRefused, MisdirectedHost, InternalError)
+_WITH_BODY: Final = (MalformedJson, BodyTooLarge, UnsupportedMediaType)
+_WITH_CALLER: Final = (Unauthorized,)
+_OF_PROJECT: Final = (
+    InvalidProject, ForeignProject, AgentHeaderMissing, AgentIdentityMismatch, TooManyProjects, ProjectParked, StorageFull,
+    StorageUnavailable, ShuttingDown,
+)  # fmt: skip
+_OF_COMMANDS: Final = (Overloaded, OutcomeUnknown, TooSlow)
+
+
+class ErrorBody(View, kw_only=True, frozen=True):
+    """Every refusal and fault: a stable code, and a sentence that says what to do. Further fields depend on the code."""
+
+    error: str
+    message: str
+    code: str | None = None
+
+
+@cache
+def openapi_document() -> bytes:
+    """Return the document as JSON, indented and with a newline at its end."""
+    outputs = [operation.output for operation in OPERATIONS if operation.output is not None]
+    _, components = msgspec.json.schema_components([*outputs, ErrorBody], ref_template=_REF)
+    paths: dict[str, Json] = {}
+    for operation in OPERATIONS:
+        described, more = _describe(operation)
+        components.update(more)
+        paths.setdefault(template(operation.path), {})[operation.method.lower()] = described
+    document = {
+        "openapi": "3.1.0",
+        "info": {
+            "title": "Intermute",
+            "version": "1",
+            "description": "Coordination for coding agents on one code base. `/api/v1/…` is the same as `/api/…`. "
+            "Events come over the WebSockets /ws/agents/{agent} and /ws/events (docs/api.md).",
+            "license": {"name": "MIT", "identifier": "MIT"},
+        },
+        "paths": paths,
+        "components": {
+            "schemas": dict(sorted(components.items())),
+            "securitySchemes": {"key": {"type": "http", "scheme": "bearer"}},
+        },
+    }
+    return msgspec.json.format(msgspec.json.encode(document), indent=2) + b"\n"
+
+
+def template(path: str) -> str:
+    """Return an operation's path as OpenAPI writes it."""
+    return _PARAMETER.sub(r"{\1}", path)
+
+
+def errors_of(operation: Operation) -> tuple[type[DomainError], ...]:
+    """Return every error that the operation can answer with."""
+    found = [*_ANYWHERE, *operation.errors]
+    if operation.takes_body:
+        found += _WITH_BODY
+    if operation.needs_auth:
+        found += _WITH_CALLER
+    if operation.project is not ProjectRule.NONE:
+        found += _OF_PROJECT
+        if operation.method != "GET":
+            found += _OF_COMMANDS
+    return tuple(dict.fromkeys(found))
+
+
+def _describe(operation: Operation) -> tuple[Json, dict[str, Any]]:
+    in_path = set(_PARAMETER.findall(operation.path))
+    parameters: list[Json] = []
+    properties: Json = {}
+    required: list[str] = []
+    components: dict[str, Any] = {}
+    for field in msgspec.structs.fields(operation.input):
+        (schema,), more = msgspec.json.schema_components([field.type], ref_template=_REF)
+        components.update(more)
+        if field.encode_name in in_path:
+            parameters.append({"name": field.encode_name, "in": "path", "required": True, "schema": schema})
+        elif operation.takes_body:
+            properties[field.encode_name] = schema
+            required += [field.encode_name] if field.required else []
+        else:
+            parameters.append(
+                {"name": field.encode_name, "in": "query", "required": field.required, "schema": _in_query(schema)}
+            )
+    if operation.project is not ProjectRule.NONE:
+        parameters.append({"name": "X-Agent-ID", "in": "header", "required": False, "schema": {"type": "string"}})
+        parameters.append({"name": "X-Agent-Token", "in": "header", "required": False, "schema": {"type": "string"}})
+    described: Json = {
+        "operationId": _operation_id(operation),
+        "summary": (operation.input.__doc__ or "").strip().splitlines()[0],
+        "parameters": parameters,
+        "responses": {str(operation.status): _success(operation), **_refusals(operation)},
+        "security": [{}, {"key": []}] if operation.needs_auth else [],
+    }
+    if operation.sdk_status is not None:
+        described["responses"][str(operation.sdk_status)] = {
+            **_success(operation),
+            "description": "The same, to the original's SDK, which sends an empty `id`.",
+        }
+    if operation.takes_body:
+        body: Json = {"type": "object", "properties": properties}
+        if required:
+            body["required"] = required
+        described["requestBody"] = {
+            "required": not operation.may_lack_body,
+            "content": {"application/json": {"schema": body}},
+        }
+    return described, components
+
+
+def _operation_id(operation: Operation) -> str:
+    return operation.name if operation.path != "/api/health" else f"{operation.name}Api"
+
+
+def _in_query(schema: Json) -> Json:
+    """Return a parameter's schema without `null`, which a query cannot say."""
+    choices = [choice for choice in schema.get("anyOf", []) if choice != {"type": "null"}]
+    if not choices:
+        return schema
+    rest = {key: value for key, value in schema.items() if key not in ("anyOf", "default")}
+    return {**rest, **choices[0]} if len(choices) == 1 else {**rest, "anyOf": choices}
+
+
+def _success(operation: Operation) -> Json:
+    if operation.output is None:
+        return {"description": "This document.", "content": {"application/json": {"schema": {"type": "object"}}}}
+    ref = {"$ref": _REF.format(name=operation.output.__name__)}
+    text = (operation.output.__doc__ or "").strip().splitlines()[0]
+    return {"description": text, "content": {"application/json": {"schema": ref}}}
+
+
+def _refusals(operation: Operation) -> dict[str, Json]:
+    codes: dict[int, list[str]] = {}
+    for error in errors_of(operation):
+        codes.setdefault(STATUS[error], []).append(error.code)
+    if operation.name == "Ready":
+        codes.setdefault(503, []).append("degraded")
+    return {
+        str(status): {
+            "description": ", ".join(names),
+            "content": {"application/json": {"schema": {"$ref": _REF.format(name="ErrorBody")}}},
+        }
+        for status, names in sorted(codes.items())
+    }

@@ -1,0 +1,142 @@
+"""WebSockets: a project's events, replayed from a cursor and then live. Source: design.md 4, contract.md 2, hazards.md 36 to 42.
+
+Gate, identity and subscription come before the handshake is accepted, so nothing is lost between the two and a refusal is
+an ordinary HTTP answer. Incoming messages are read and dropped; a reader task always drains them.
+"""
+
+from dataclasses import dataclass
+from typing import Final
+
+import msgspec
+import trio
+from quart.wrappers import Websocket
+
+from intermute.core.api.system import EventPage, ListEvents
+from intermute.core.errors import AgentIdentityMismatch, DomainError, InvalidRequest
+from intermute.core.events import is_for, on_the_wire, parse_types
+from intermute.core.operations import Operation
+from intermute.project.project import Project
+from intermute.web.answer import Answer, Call
+from intermute.web.decode import decode
+from intermute.web.errors import error_answer
+from intermute.web.front import Front
+
+SOCKETS: Final = ("/ws/agents/<path:agent>", "/ws/events")
+_PAGE: Final = 100  # events read at a time; a reader far behind must not hold much in memory.
+_GOING_AWAY: Final = 1001
+_UNSUPPORTED: Final = 1003
+_INVALID: Final = 1007
+_TRY_AGAIN: Final = 1013
+_STREAM: Final = Operation(method="GET", path="/ws", input=ListEvents, output=EventPage)
+"""How a socket finds its project, and what it takes: as reading the log over HTTP does."""
+
+
+@dataclass(frozen=True, slots=True)
+class _Close:
+    """Why the server ends a socket: a code of RFC 6455 and a few words."""
+
+    code: int
+    reason: str
+
+
+@dataclass(slots=True)
+class _Subscription:
+    """One reader of the log: where it is, and what it wants to see."""
+
+    project: Project
+    cursor: int
+    asked_as: str | None
+    types: frozenset[str] | None
+
+
+class Sockets:
+    """Serves event streams until `stopping` is set, then closes them with 1001."""
+
+    def __init__(self, front: Front, stopping: trio.Event) -> None:
+        self._front, self._stopping = front, stopping
+
+    async def serve(self, socket: Websocket, call: Call, agent: str | None) -> Answer | None:
+        """Stream events over one socket until either side ends it; return the answer that refuses it instead."""
+        refusal = self._front.judge(call)
+        if refusal is not None:
+            return error_answer(refusal)
+        try:
+            subscription = await self._subscription(call, agent)
+            with subscription.project.hub.subscription():
+                await socket.accept()
+                close = await self._stream(socket, subscription)
+                await socket.close(close.code, close.reason)
+        except DomainError as error:
+            return error_answer(error)
+        return None
+
+    async def _subscription(self, call: Call, agent: str | None) -> _Subscription:
+        principal = self._front.authenticate(call)
+        path = {} if agent is None else {"agent": agent.strip("/")}
+        query = decode(_STREAM, path, call.query, b"")
+        if agent is not None and not path["agent"]:
+            raise InvalidRequest([("agent", "name the agent in the path: /ws/agents/{agent}")])
+        name = await self._front.project_for(_STREAM, query, principal)
+        project = await self._front.registry.project(name)
+        identity = project.identify(principal.caller)
+        directory = project.known_state().agents
+        if agent is not None and identity.address not in (None, directory.canonical(query.agent)):
+            raise AgentIdentityMismatch
+        cursor = project.hub.head if query.since_cursor is None else query.since_cursor
+        return _Subscription(project, cursor, query.agent, parse_types(query.type))
+
+    async def _stream(self, socket: Websocket, subscription: _Subscription) -> _Close:
+        """Run writer, reader and stop watch of one socket; the first to end says how the socket is closed."""
+        endings: list[_Close] = []
+        async with trio.open_nursery() as nursery:
+
+            async def ends(close: _Close) -> None:
+                endings.append(close)
+                nursery.cancel_scope.cancel()
+
+            async def drain() -> None:
+                await ends(await _drain(socket))
+
+            async def watch_stop() -> None:
+                await self._stopping.wait()
+                await ends(
+                    _Close(_GOING_AWAY, f"server is shutting down; come back with since_cursor={subscription.cursor}")
+                )
+
+            nursery.start_soon(drain)
+            nursery.start_soon(watch_stop)
+            await ends(await _write(socket, subscription))
+        return endings[0]
+
+
+async def _write(socket: Websocket, subscription: _Subscription) -> _Close:
+    """Send what the log has after the cursor, then what it gets, in order; returns only when it cannot go on."""
+    project = subscription.project
+    while True:
+        # Always a checkpoint: sending need not be one, and does nothing once the peer is gone (hazards.md 37).
+        await project.hub.wait_beyond(subscription.cursor)
+        try:
+            page = await project.events_after(subscription.cursor, _PAGE)
+        except DomainError as error:
+            return _Close(_TRY_AGAIN, f"{error.code}; come back with since_cursor={subscription.cursor}")
+        directory = project.known_state().agents
+        reader = directory.canonical(subscription.asked_as) if subscription.asked_as else None
+        for event in page:
+            if is_for(event, reader, subscription.types):
+                fields = on_the_wire(event, project.name, subscription.asked_as)
+                await socket.send(msgspec.json.encode(fields).decode() + "\n")
+            subscription.cursor = event.cursor
+        if not page:  # The head is beyond the newest event: a cursor was given out that no event took.
+            subscription.cursor = max(subscription.cursor, project.hub.head)
+
+
+async def _drain(socket: Websocket) -> _Close:
+    """Read and drop what the client sends: JSON of any kind, as the original does (contract.md 2.1)."""
+    while True:
+        message = await socket.receive()
+        if not isinstance(message, str):
+            return _Close(_UNSUPPORTED, "send text only")
+        try:
+            msgspec.json.decode(message)
+        except (msgspec.DecodeError, RecursionError):
+            return _Close(_INVALID, "failed to unmarshal JSON")

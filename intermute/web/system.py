@@ -1,0 +1,135 @@
+"""Operations that are about the service or about a project's log rather than about what a project decides."""
+
+from collections.abc import Awaitable, Callable, Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+import msgspec
+import trio
+
+from intermute.core import limits
+from intermute.core.api import system as api
+from intermute.core.errors import ForeignProject
+from intermute.core.events import is_for, on_the_wire, parse_types
+from intermute.core.ids import ProjectName
+from intermute.project.handlers.inbox import page_size
+from intermute.project.project import Project
+from intermute.project.registry import Registry
+from intermute.web.answer import Answer
+from intermute.web.auth import Principal
+from intermute.web.health import HealthReport
+from intermute.web.openapi import openapi_document
+
+_HIDDEN_PAGES_MAX: Final = 20
+"""Pages of the log that one call looks through for events that pass its filter; then it answers with the cursor reached."""
+
+
+@dataclass(frozen=True, slots=True)
+class Surroundings:
+    """What the handlers of this module may look at."""
+
+    registry: Registry
+    health: HealthReport
+
+
+async def list_events(
+    query: api.ListEvents, project: ProjectName | None, principal: Principal | None, around: Surroundings
+) -> api.EventPage:
+    """Return events of the log, waiting for the next one if asked to."""
+    assert project is not None
+    assert principal is not None
+    cursor = query.since_cursor or 0
+    if not query.wait_seconds and not around.registry.knows(project):
+        await trio.lowlevel.checkpoint()
+        return api.EventPage(events=[], cursor=cursor)
+    opened = await around.registry.project(project)
+    opened.identify(principal.caller)
+    with opened.hub.subscription():
+        page = await _look(opened, query, cursor)
+        if page.events or page.cursor < opened.hub.head:
+            return page
+        with trio.move_on_after(query.wait_seconds or 0):
+            while not page.events:
+                await opened.hub.wait_beyond(page.cursor)
+                page = await _look(opened, query, page.cursor)
+    return page
+
+
+async def _look(project: Project, query: api.ListEvents, cursor: int) -> api.EventPage:
+    """Return the next page after the cursor; a filter that hides everything is given up after some pages."""
+    types = parse_types(query.type)
+    reader = project.known_state().agents.canonical(query.agent) if query.agent else None
+    limit = page_size(query.limit, limits.PAGE_DEFAULT)
+    for _ in range(_HIDDEN_PAGES_MAX):
+        events = await project.events_after(cursor, limit)
+        if not events:
+            break
+        cursor = events[-1].cursor
+        if seen := [on_the_wire(event, project.name, query.agent) for event in events if is_for(event, reader, types)]:
+            return api.EventPage(events=seen, cursor=cursor)
+    return api.EventPage(events=[], cursor=cursor)
+
+
+async def list_projects(
+    _query: api.ListProjects, _project: ProjectName | None, principal: Principal | None, around: Surroundings
+) -> api.ProjectList:
+    """Return every project to a local caller, and its own to the holder of a key."""
+    assert principal is not None
+    names = await around.registry.names() if principal.project is None else [principal.project]
+    return api.ProjectList(
+        projects=[api.ProjectView(project=name, open=around.registry.find_open(name) is not None) for name in names]
+    )
+
+
+async def health(
+    query: api.Health, _project: ProjectName | None, principal: Principal | None, around: Surroundings
+) -> api.HealthView:
+    """Return ok, and to those who may know, how every part is."""
+    await trio.lowlevel.checkpoint()
+    return around.health.view(_visible_project(query.project, principal), has_details=principal is not None)
+
+
+def _visible_project(asked: str | None, principal: Principal | None) -> str | None:
+    wished = (asked or "").strip() or None
+    if principal is None or principal.project is None:
+        return wished
+    if wished not in (None, principal.project):
+        raise ForeignProject
+    return principal.project
+
+
+async def ready(
+    _query: api.Ready, _project: ProjectName | None, _principal: Principal | None, around: Surroundings
+) -> Answer:
+    """Return 200 while everything is in order, else 503 with what is not."""
+    await trio.lowlevel.checkpoint()
+    ailing = around.health.ailing()
+    if not ailing:
+        return Answer(200, b'{"status":"ok"}\n')
+    body = {
+        "error": "degraded",
+        "message": "Some part is out of order: call GET /health on the server itself for the details.",
+        "status": "degraded",
+        "count": len(ailing),
+    }
+    return Answer(503, msgspec.json.encode(body) + b"\n", {"Retry-After": "5"})
+
+
+async def openapi(
+    _query: api.OpenApi, _project: ProjectName | None, _principal: Principal | None, _around: Surroundings
+) -> Answer:
+    """Return the description of the interface."""
+    await trio.lowlevel.checkpoint()
+    return Answer(200, openapi_document())
+
+
+# Any: each takes its own query and returns its own view, or a whole answer.
+SystemHandler = Callable[[Any, ProjectName | None, Principal | None, Surroundings], Awaitable[object]]
+
+SYSTEM: Final[Mapping[type, SystemHandler]] = {
+    api.ListEvents: list_events,
+    api.ListProjects: list_projects,
+    api.Health: health,
+    api.Ready: ready,
+    api.OpenApi: openapi,
+}

@@ -1,0 +1,189 @@
+"""The bounded queue in front of a child; it belongs to the child's spec and outlives its runs (hazards.md 27, 28).
+
+Rules: nobody waits for room; whoever asks hears exactly one outcome before its deadline; a request whose asker has
+gone is not run; a request that brought its run down is not run again; what was merely taken keeps its place.
+
+No await stands between a change of the queue and the end of the method: each method but `ask` and `take` is
+synchronous, and these two change the queue in one step.
+"""
+
+import math
+from collections import OrderedDict
+from typing import Final, Generic
+
+import trio
+
+from supervisor.envelope import (
+    AskTimeout,
+    Envelope,
+    MailboxClosed,
+    MailboxFull,
+    Phase,
+    Rep,
+    Req,
+    RequestCrashed,
+    RequestLost,
+)
+from supervisor.error_text import error_text
+
+CONTROL_MAX: Final = 16  # requests of `tell_first` that may wait; a guess: a handful of kinds, sent rarely.
+
+
+class Mailbox(Generic[Req, Rep]):
+    """A bounded queue of requests with answers; many askers, one owner."""
+
+    def __init__(self, capacity: int, name: str) -> None:
+        assert capacity >= 1, "a mailbox has room for one"
+        self.capacity, self.name = capacity, name
+        # Ordered dicts: a request whose asker leaves goes at once, in O(1), so depth is exact under a stalled owner.
+        self._control: OrderedDict[Envelope[Req, Rep], None] = OrderedDict()
+        self._waiting: OrderedDict[Envelope[Req, Rep], None] = OrderedDict()
+        self._taken: list[Envelope[Req, Rep]] = []
+        self._closed_reason: str | None = None
+        self._takers = trio.lowlevel.ParkingLot()
+
+    @property
+    def depth(self) -> int:
+        """Count the requests that wait to be taken."""
+        return len(self._control) + len(self._waiting)
+
+    @property
+    def closed_reason(self) -> str | None:
+        """Return why asks are refused now, or None while they are taken."""
+        return self._closed_reason
+
+    # ---- the askers' part
+
+    async def ask(self, request: Req, *, timeout_s: float) -> Rep:
+        """Queue the request and return the owner's answer.
+
+        Raises (always one error, never a group, since there is no nursery here):
+            MailboxFull, MailboxClosed: at once; the request was not run. MailboxClosed also later, on park and stop.
+            AskTimeout: the deadline passed; see `was_taken`.
+            RequestCrashed: the request brought its run down and is not run again.
+            RequestLost: the run ended after `commit_started`; the outcome is unknown.
+            Exception: whatever the owner gave to `Envelope.refuse`.
+
+        Cancellation: a request that waits is withdrawn; a taken one turns unwanted.
+        """
+        assert timeout_s >= 0, "a deadline lies ahead"
+        envelope: Envelope[Req, Rep] = Envelope(request, trio.current_time() + timeout_s)
+        assert not envelope.is_told, "a deadline is finite"
+        self._put(envelope)
+        try:
+            with trio.move_on_at(envelope.deadline_s):
+                await envelope.wait_settled()
+            if envelope.phase is not Phase.SETTLED:
+                raise AskTimeout(self.name, timeout_s, was_taken=envelope.phase is not Phase.WAITING)
+            return envelope.outcome()
+        finally:
+            envelope.abandon()
+            self._waiting.pop(envelope, None)
+
+    def tell(self, request: Req) -> None:
+        """Queue a request that nobody waits for.
+
+        Raises: MailboxFull, MailboxClosed.
+        """
+        self._put(Envelope(request, math.inf))
+
+    def tell_first(self, request: Req) -> None:
+        """Queue a control message before all requests, in the order of control messages; it has room of its own.
+
+        Raises: MailboxFull (`CONTROL_MAX` wait), MailboxClosed.
+        """
+        self._put(Envelope(request, math.inf, is_control=True))
+
+    # ---- the owner's part
+
+    async def take(self, max_items: int) -> list[Envelope[Req, Rep]]:
+        """Wait for a wanted request and return up to `max_items` in order of arrival, control messages first.
+
+        Always a checkpoint. Settle every envelope, told ones too (see `Envelope`).
+
+        Cancellation: nothing was taken.
+        """
+        assert max_items >= 1, "take at least one"
+        self._taken = [envelope for envelope in self._taken if envelope.phase is not Phase.SETTLED]
+        assert len(self._taken) <= self.capacity + max_items, "the owner takes requests and does not settle them"
+        await trio.lowlevel.checkpoint()
+        # No await from a successful `_pop_wanted` to the return: what was popped would be lost.
+        while not (batch := self._pop_wanted(max_items)):
+            await self._takers.park()
+        return batch
+
+    # ---- the supervisor's part
+
+    def end_run(self, error: BaseException | None) -> None:
+        """Sort out what the ended run had taken and not settled.
+
+        Past the point of no return: RequestLost. Begun, when the run crashed: RequestCrashed, and never run again.
+        All others go back to the front in their old order, or hear MailboxClosed if the mailbox is closed.
+
+        Args:
+            error: what the run died of; None if it was cancelled or returned.
+        """
+        again: list[Envelope[Req, Rep]] = []
+        for envelope in self._taken:
+            if envelope.phase is Phase.SETTLED:
+                continue
+            if envelope.phase is Phase.COMMITTING:
+                envelope.settle(RequestLost(self.name))
+            elif envelope.phase is Phase.BEGUN and error is not None:
+                envelope.settle(RequestCrashed(self.name, error_text(error)))
+            elif self._closed_reason is not None and not envelope.is_told:
+                envelope.settle(MailboxClosed(self.name, self._closed_reason))
+            elif envelope.is_wanted:
+                again.append(envelope)
+        self._taken = []
+        self._requeue(again)
+
+    def close(self, reason: str) -> None:
+        """Answer every waiting asker with MailboxClosed and refuse new requests with the same reason until `reopen`.
+
+        Told requests stay: nobody could be told that they are lost.
+        """
+        self._closed_reason = reason
+        for envelope in [envelope for envelope in self._waiting if not envelope.is_told]:
+            del self._waiting[envelope]
+            envelope.settle(MailboxClosed(self.name, reason))
+
+    def reopen(self) -> None:
+        """Take requests again."""
+        self._closed_reason = None
+
+    # ---- inside
+
+    def _put(self, envelope: Envelope[Req, Rep]) -> None:
+        if self._closed_reason is not None:
+            raise MailboxClosed(self.name, self._closed_reason)
+        lane, limit = self._lane(envelope)
+        if len(lane) >= limit:
+            raise MailboxFull(self.name, limit)
+        lane[envelope] = None
+        self._takers.unpark()
+
+    def _pop_wanted(self, max_items: int) -> list[Envelope[Req, Rep]]:
+        batch: list[Envelope[Req, Rep]] = []
+        for lane in (self._control, self._waiting):
+            while lane and len(batch) < max_items:
+                envelope, _ = lane.popitem(last=False)
+                # The asker of an unwanted one is about to wake and raise AskTimeout; it just has not run yet.
+                if envelope.is_wanted:
+                    envelope.take()
+                    batch.append(envelope)
+        self._taken += batch
+        return batch
+
+    def _requeue(self, envelopes: list[Envelope[Req, Rep]]) -> None:
+        # This may exceed the capacity by one batch; then new requests are refused until it is worked off.
+        for envelope in reversed(envelopes):
+            envelope.wait_again()
+            lane, _ = self._lane(envelope)
+            lane[envelope] = None
+            lane.move_to_end(envelope, last=False)
+        if envelopes:
+            self._takers.unpark()
+
+    def _lane(self, envelope: Envelope[Req, Rep]) -> tuple[OrderedDict[Envelope[Req, Rep], None], int]:
+        return (self._control, CONTROL_MAX) if envelope.is_control else (self._waiting, self.capacity)

@@ -211,8 +211,8 @@ async def _supervise(
             Surroundings(registry, HealthReport(registry, supervisor)),
             log,
         )
-        sockets_stop, web_done = trio.Event(), trio.Event()
-        app = build_app(front, Sockets(front, sockets_stop), log)
+        web_done = trio.Event()
+        app = build_app(front, Sockets(front), log)
 
         async def web(child: Child) -> None:
             async with trio.open_nursery() as nursery:
@@ -248,7 +248,7 @@ async def _supervise(
         )
         task_status.started([listener.url for listener in listeners])
         await stop.wait()
-        sockets_stop.set()
+        registry.stop()
         await web_done.wait()
         await supervisor.stop_all()
         await registry.close_readers()

@@ -50,7 +50,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
     `{field}` in `path` is one segment, `{field:path}` the rest of the path. Other fields come from the query for GET and
     DELETE and from the body otherwise. `routed_by` is the field whose id tells the project. `gathers` is the list in the
-    answer that a local caller without a project gets over all projects.
+    answer that a local caller without a project gets over all projects, unless an id tells the project, and by which field
+    it is sorted, the newest first.
     """
 
     method: str
@@ -62,7 +63,7 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     """The status where the body has an empty `id`, by which the original's SDK is known; it takes no other."""
     project: ProjectRule = ProjectRule.KEY
     routed_by: str | None = None
-    gathers: str | None = None
+    gathers: tuple[str, str] | None = None
     errors: tuple[type[DomainError], ...] = ()
     is_idempotent: bool = True
     may_lack_body: bool = False
@@ -87,8 +88,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     # Agents
     _row("POST", "/api/agents", agents.RegisterAgent, agents.Registered, project=ProjectRule.NAMED, is_idempotent=False,
          errors=(ProjectRequired, InvalidSessionId, ActiveSessionConflict, TooManyAgents)),
-    _row("GET", "/api/agents", agents.ListAgents, agents.AgentList, gathers="agents"),
-    _row("GET", "/api/agents/presence", agents.Presence, agents.PresenceList, gathers="agents"),
+    _row("GET", "/api/agents", agents.ListAgents, agents.AgentList, gathers=("agents", "last_seen")),
+    _row("GET", "/api/agents/presence", agents.Presence, agents.PresenceList, gathers=("agents", "last_seen")),
     _row("GET", "/api/agents/{agent}", agents.GetAgent, agents.AgentView, routed_by="agent", errors=(UnknownAgent,)),
     _row("DELETE", "/api/agents/{agent}", agents.DeregisterAgent, agents.Deregistered, routed_by="agent",
          errors=(UnknownAgent,)),
@@ -115,7 +116,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     # Reservations
     _row("POST", "/api/reservations", reservations.Reserve, reservations.ReservationView, status=201, sdk_status=200,
          is_idempotent=False, errors=(BadPattern, ReservationConflict, ReservationLimit)),
-    _row("GET", "/api/reservations", reservations.ListReservations, reservations.ReservationList, routed_by="agent"),
+    _row("GET", "/api/reservations", reservations.ListReservations, reservations.ReservationList, routed_by="agent",
+         gathers=("reservations", "created_at")),
     _row("DELETE", "/api/reservations", reservations.ReleaseAll, reservations.Released, routed_by="agent_id"),
     _row("GET", "/api/reservations/check", reservations.CheckReservations, reservations.Checked, errors=(BadPattern,)),
     _row("GET", "/api/reservations/{reservation_id}", reservations.GetReservation, reservations.ReservationView,

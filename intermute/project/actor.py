@@ -112,6 +112,7 @@ class _Actor:
             await project.reader.open()
         project.clock.last_wall_us = max(project.clock.last_wall_us, row.wall_us)
         await self._load(row)
+        project.breaker.release_probe()  # The run before may have died with the probe in its hands.
         if row.batch == 0 or applied:
             project.log("project.migrated", project=project.name, migrations=applied)
 

@@ -8,6 +8,7 @@ from intermute.core.agents import Caller
 from intermute.core.ids import ProjectName
 from intermute.core.times import Now
 from intermute.project.handlers.table import QUERIES
+from intermute.project.project import check_identity
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Desk, FromStore
 from intermute.store.migrate import migrate
@@ -22,7 +23,9 @@ class BlankProject:
 
     def answer(self, name: ProjectName, query: object, caller: Caller, now: Now) -> Any:  # Any: as Project.answer.
         """Answer a query as an empty project of this name would. Raises: DomainError."""
-        answer = QUERIES[type(query)](query, Desk(ProjectState(name, 1, 0, 0), now, caller))
+        state = ProjectState(name, 1, 0, 0)
+        check_identity(state, query, caller)
+        answer = QUERIES[type(query)](query, Desk(state, now, caller))
         # In memory and empty, so it may run here instead of in a thread.
         return answer.work(self._connection) if isinstance(answer, FromStore) else answer
 

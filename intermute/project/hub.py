@@ -12,7 +12,7 @@ from itertools import islice
 import trio
 
 from intermute.core import limits
-from intermute.core.errors import TooManySubscribers
+from intermute.core.errors import ShuttingDown, TooManySubscribers
 from intermute.core.events import Event
 
 
@@ -25,6 +25,7 @@ class Hub:
         self._tail: deque[Event] = deque(maxlen=limits.EVENT_TAIL_MAX)
         self._tail_from = 0
         self._grew = trio.Event()
+        self._is_closed = False
 
     def restart(self, head: int) -> None:
         """Take over the log's head from the disk; waiting readers look again, since something may have come with it."""
@@ -66,10 +67,17 @@ class Hub:
             self.subscribers -= 1
 
     async def wait_beyond(self, cursor: int) -> None:
-        """Return once the log's head is beyond the cursor; always a checkpoint."""
+        """Return once the log's head is beyond the cursor; always a checkpoint. Raises: ShuttingDown, once it is closed."""
         await trio.lowlevel.checkpoint()
         while self.head <= cursor:
+            if self._is_closed:
+                raise ShuttingDown
             await self._grew.wait()
+
+    def close(self) -> None:
+        """Send everyone home who waits for events, now and from now on; what is in the log can still be read."""
+        self._is_closed = True
+        self._wake()
 
     def _wake(self) -> None:
         grew, self._grew = self._grew, trio.Event()

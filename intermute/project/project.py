@@ -13,7 +13,7 @@ import trio
 
 from intermute.core import limits
 from intermute.core.agents import Caller, Identity
-from intermute.core.api.agents import Heartbeat
+from intermute.core.api.agents import Heartbeat, RegisterAgent
 from intermute.core.breaker import Breaker, BreakerState
 from intermute.core.errors import (
     InternalError,
@@ -80,6 +80,7 @@ class Project:
 
         Raises: DomainError, for everything that is not the answer itself.
         """
+        check_identity(self.known_state(), question, caller)
         self.last_used_s = trio.current_time()
         self.calls += 1
         try:
@@ -90,7 +91,6 @@ class Project:
             self.calls -= 1
 
     async def _ask(self, command: object, caller: Caller) -> Any:  # Any: see `answer`.
-        self.known_state()  # A project that never started has no actor that could answer.
         now_s = trio.current_time()
         if not self.breaker.try_acquire(now_s):
             raise StorageUnavailable(max(1.0, self.breaker.snapshot(now_s).retry_after_s))
@@ -180,6 +180,16 @@ class Project:
             },
             "storage": {"last_fault": self.last_fault},
         }
+
+
+def check_identity(state: ProjectState, question: object, caller: Caller) -> None:
+    """Refuse a caller whose token does not prove what it claims, whatever it asks (contract.md 3.3).
+
+    Registration is left out: there a token only proves that a session may be renewed, and it may be an old one.
+    Raises: AgentHeaderMissing, AgentIdentityMismatch.
+    """
+    if caller.token_hash is not None and not isinstance(question, RegisterAgent):
+        state.agents.identify(caller)
 
 
 def closed_error(closed: MailboxClosed) -> ProjectParked | ShuttingDown:

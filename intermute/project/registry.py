@@ -4,7 +4,8 @@ Open projects are bounded; the least recently used quiet one makes room. A proje
 comes back by itself; meanwhile its callers are told so.
 """
 
-from collections.abc import Callable
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
 from functools import partial
 
 import trio
@@ -57,6 +58,7 @@ class Registry:
         self._supervisor, self._log = supervisor, log
         self._open: dict[ProjectName, Project] = {}
         self._locks: dict[ProjectName, trio.Lock] = {}
+        self._is_stopping = False
         self._blank_clock = ProjectClock(clock)
         self._blank = BlankProject(self._blank_clock.now())
 
@@ -90,13 +92,8 @@ class Registry:
         known = self._open.get(name)
         if known is not None:
             return known
-        lock = self._locks.setdefault(name, trio.Lock())
-        try:
-            async with lock:
-                return self._open.get(name) or await self._start(name)
-        finally:
-            if not lock.locked() and not lock.statistics().tasks_waiting:
-                self._locks.pop(name, None)
+        async with self._locked(name):
+            return self._open.get(name) or await self._start(name)
 
     async def names(self) -> list[ProjectName]:
         """Return the names of all projects in the data directory."""
@@ -120,8 +117,7 @@ class Registry:
 
     async def close(self, project: Project) -> None:
         """Stop the project's actor and close its file; the next call opens it again."""
-        lock = self._locks.setdefault(project.name, trio.Lock())
-        async with lock:
+        async with self._locked(project.name):
             if self._open.get(project.name) is not project:
                 return
             del self._open[project.name]
@@ -142,7 +138,26 @@ class Registry:
                 self._log("storage.close_failed", project=project.name, fault=str(fault))
         self._blank.close()
 
+    def stop(self) -> None:
+        """Open no more projects, and send everyone home who waits for events."""
+        self._is_stopping = True
+        for project in self._open.values():
+            project.hub.close()
+
+    @asynccontextmanager
+    async def _locked(self, name: ProjectName) -> AsyncIterator[None]:
+        """Let one task at a time open or close this project."""
+        lock = self._locks.setdefault(name, trio.Lock())
+        try:
+            async with lock:
+                yield
+        finally:
+            if not lock.locked() and not lock.statistics().tasks_waiting:
+                self._locks.pop(name, None)
+
     async def _start(self, name: ProjectName) -> Project:
+        if self._is_stopping:
+            raise ShuttingDown
         await self._make_room()
         project = self._make_project(name, self.directory.path_of(name))
         spec = ChildSpec(

@@ -14,7 +14,10 @@ from intermute.core.errors import (
     DomainError,
     ForeignProject,
     InvalidProject,
+    ProjectParked,
     ProjectRequired,
+    StorageUnavailable,
+    TooManyProjects,
 )
 from intermute.core.ids import DEFAULT_PROJECT, ProjectName, normal_project_name
 from intermute.core.limits import BODY_BYTES_MAX
@@ -84,8 +87,8 @@ class Front:
             assert system is not None
             return await system(question, None, principal, self._surroundings)
         assert principal is not None, "every operation of a project needs a caller"
-        if self._is_gathered(operation, question, principal):
-            return await self._gather(operation, question, principal)
+        if operation.gathers is not None and await self._spans_projects(operation, question, principal):
+            return await self._gather(operation, *operation.gathers, question, principal)
         project = await self.project_for(operation, question, principal)
         if system is not None:
             return await system(question, project, principal, self._surroundings)
@@ -111,19 +114,33 @@ class Front:
         by_id = await self.registry.name_of_tag(some_id) if some_id else None
         return by_id or DEFAULT_PROJECT
 
-    def _is_gathered(self, operation: Operation, question: Any, principal: Principal) -> bool:  # Any: input.
-        return operation.gathers is not None and principal.is_local and not (question.project or "").strip()
+    async def _spans_projects(self, operation: Operation, question: Any, principal: Principal) -> bool:  # Any: input.
+        if not principal.is_local or (question.project or "").strip():
+            return False
+        if operation.routed_by is None:
+            return True
+        some_id = getattr(question, operation.routed_by)
+        return some_id is not None and await self.registry.name_of_tag(some_id) is None
 
-    async def _gather(self, operation: Operation, question: Any, principal: Principal) -> object:  # Any: input.
-        """Return one list over all projects, which the original promises to local callers (contract.md 0.7, P2)."""
-        assert operation.gathers is not None
-        rows: list[Any] = []
+    async def _gather(
+        self,
+        operation: Operation,
+        rows: str,
+        order: str,
+        question: Any,
+        principal: Principal,  # Any: input.
+    ) -> object:
+        """Return one list over all projects, which the original promises to local callers (contract.md 0.7, P2 and P6)."""
+        found: list[Any] = []
         for name in (await self.registry.names())[:_GATHERED_PROJECTS_MAX]:
-            view = await self.registry.answer(name, question, principal.caller)
-            rows += getattr(view, operation.gathers)
-        rows.sort(key=lambda row: row.last_seen, reverse=True)
+            try:
+                view = await self.registry.answer(name, question, principal.caller)
+            except (ProjectParked, StorageUnavailable, TooManyProjects):
+                continue  # A project that is out of order is seen in /health, and must not hide the others.
+            found += getattr(view, rows)
+        found.sort(key=lambda row: str(getattr(row, order)), reverse=True)
         assert operation.output is not None
-        return operation.output(**{operation.gathers: rows})
+        return operation.output(**{rows: found})
 
 
 def named_project(text: str | None) -> ProjectName | None:

@@ -8,7 +8,7 @@ from collections.abc import Awaitable, Callable
 from typing import Any, Final, cast
 
 import msgspec
-from quart import Response, request, websocket
+from quart import Response, has_request_context, request, websocket
 from quart.wrappers import Request, Websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -131,6 +131,7 @@ def _gate(front: Front) -> Callable[[], Awaitable[Response | None]]:
 
 
 async def _http_error(error: HTTPException) -> Response:
+    source = request if has_request_context() else websocket
     refusal: DomainError
     match error:
         case WrongMethod():
@@ -147,7 +148,7 @@ async def _http_error(error: HTTPException) -> Response:
                 headers={"Location": error.new_url},
             )
         case _ if error.code == 404:
-            refusal = UnknownRoute(request.path[:200], _nearest(request.path))
+            refusal = UnknownRoute(source.path[:200], _nearest(source.path))
         case _ if error.code == 408:
             refusal = InvalidRequest([("body", f"did not arrive within {_BODY_TIMEOUT_S} seconds")])
         case _ if error.code is not None and error.code < 500:
@@ -165,7 +166,8 @@ def _nearest(path: str) -> str | None:
 
 def _bug(log: Callable[..., None]) -> Callable[[Exception], Awaitable[Response]]:
     async def handler(error: Exception) -> Response:
-        log("request.crashed", operation=request.path[:200], error=error)
+        source = request if has_request_context() else websocket
+        log("request.crashed", operation=source.path[:200], error=error)
         return as_response(error_answer(InternalError()))
 
     return handler

@@ -12,7 +12,7 @@ import trio
 from quart.wrappers import Websocket
 
 from intermute.core.api.system import EventPage, ListEvents
-from intermute.core.errors import AgentIdentityMismatch, DomainError, InvalidRequest
+from intermute.core.errors import AgentIdentityMismatch, DomainError, InvalidRequest, ShuttingDown
 from intermute.core.events import is_for, on_the_wire, parse_types
 from intermute.core.operations import Operation
 from intermute.project.project import Project
@@ -50,10 +50,10 @@ class _Subscription:
 
 
 class Sockets:
-    """Serves event streams until `stopping` is set, then closes them with 1001."""
+    """Serves event streams until their hub is closed, and then ends them with 1001."""
 
-    def __init__(self, front: Front, stopping: trio.Event) -> None:
-        self._front, self._stopping = front, stopping
+    def __init__(self, front: Front) -> None:
+        self._front = front
 
     async def serve(self, socket: Websocket, call: Call, agent: str | None) -> Answer | None:
         """Stream events over one socket until either side ends it; return the answer that refuses it instead."""
@@ -86,26 +86,19 @@ class Sockets:
         return _Subscription(project, cursor, query.agent, parse_types(query.type))
 
     async def _stream(self, socket: Websocket, subscription: _Subscription) -> _Close:
-        """Run writer, reader and stop watch of one socket; the first to end says how the socket is closed."""
+        """Run writer and reader of one socket; the first to end says how the socket is closed."""
         endings: list[_Close] = []
         async with trio.open_nursery() as nursery:
 
-            async def ends(close: _Close) -> None:
+            def ends(close: _Close) -> None:
                 endings.append(close)
                 nursery.cancel_scope.cancel()
 
             async def drain() -> None:
-                await ends(await _drain(socket))
-
-            async def watch_stop() -> None:
-                await self._stopping.wait()
-                await ends(
-                    _Close(_GOING_AWAY, f"server is shutting down; come back with since_cursor={subscription.cursor}")
-                )
+                ends(await _drain(socket))
 
             nursery.start_soon(drain)
-            nursery.start_soon(watch_stop)
-            await ends(await _write(socket, subscription))
+            ends(await _write(socket, subscription))
         return endings[0]
 
 
@@ -113,12 +106,13 @@ async def _write(socket: Websocket, subscription: _Subscription) -> _Close:
     """Send what the log has after the cursor, then what it gets, in order; returns only when it cannot go on."""
     project = subscription.project
     while True:
-        # Always a checkpoint: sending need not be one, and does nothing once the peer is gone (hazards.md 37).
-        await project.hub.wait_beyond(subscription.cursor)
         try:
+            # Always a checkpoint: sending need not be one, and does nothing once the peer is gone (hazards.md 37).
+            await project.hub.wait_beyond(subscription.cursor)
             page = await project.events_after(subscription.cursor, _PAGE)
         except DomainError as error:
-            return _Close(_TRY_AGAIN, f"{error.code}; come back with since_cursor={subscription.cursor}")
+            code = _GOING_AWAY if isinstance(error, ShuttingDown) else _TRY_AGAIN
+            return _Close(code, f"{error.code}: come back with since_cursor={subscription.cursor}")
         directory = project.known_state().agents
         reader = directory.canonical(subscription.asked_as) if subscription.asked_as else None
         for event in page:

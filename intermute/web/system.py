@@ -1,6 +1,7 @@
 """Operations that are about the service or about a project's log rather than about what a project decides."""
 
 from collections.abc import Awaitable, Callable, Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from typing import Any, Final
 
@@ -9,7 +10,7 @@ import trio
 
 from intermute.core import limits
 from intermute.core.api import system as api
-from intermute.core.errors import ForeignProject
+from intermute.core.errors import ForeignProject, ShuttingDown
 from intermute.core.events import is_for, on_the_wire, parse_types
 from intermute.core.ids import ProjectName
 from intermute.project.handlers.inbox import page_size
@@ -48,7 +49,8 @@ async def list_events(
         page = await _look(opened, query, cursor)
         if page.events or page.cursor < opened.hub.head:
             return page
-        with trio.move_on_after(query.wait_seconds or 0):
+        # A server that is shutting down sends waiters home with what they have, which is nothing new.
+        with trio.move_on_after(query.wait_seconds or 0), suppress(ShuttingDown):
             while not page.events:
                 await opened.hub.wait_beyond(page.cursor)
                 page = await _look(opened, query, page.cursor)

@@ -32,7 +32,7 @@ ProjectText = Annotated[
         description="The project; when absent, the key's, or `default` for a local caller.",
     ),
 ]
-Cursor = Annotated[int, Meta(ge=0, lt=2**63, description="A place in the project's event log.")]
+Cursor = Annotated[int, Meta(ge=0, le=2**63 - 1, description="A place in the project's event log.")]
 LegacyNumber = Annotated[
     int, Meta(extra={"lenient": True}, description="As in the original, text that is not a number counts as absent.")
 ]

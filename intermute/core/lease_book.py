@@ -139,19 +139,28 @@ class LeaseBook:
             heapq.heappush(self._deadlines, (reservation.deadline_s, reservation.id))
         return ended
 
-    def conflicts(self, patterns: Sequence[Pattern], mode: Mode, asker: AgentId | None) -> list[Clash]:
-        """Return everything of other holders that stands in the way, in the order in which it was granted."""
-        clashes = [
-            Clash(self._by_id[ReservationId(found.entry.entry_id)], found.entry.pattern, pattern, found.example)
-            for pattern in patterns
-            for found in self._table.conflicts(pattern, mode, asker or NOBODY)
-        ]
-        clashes.sort(key=lambda clash: (clash.held.fence, clash.held_pattern.text, clash.requested.text))
-        return clashes
+    def conflicts(self, patterns: Sequence[Pattern], mode: Mode, asker: AgentId | None, *, limit: int) -> list[Clash]:
+        """Return what others hold that stands in the way, in the order in which it was granted, at most `limit`.
 
-    def committed_conflicts(self, patterns: Sequence[Pattern], mode: Mode, asker: AgentId | None) -> list[Clash]:
+        The bound is one on work: a request for `**` meets everything that is held.
+        """
+        clashes: list[Clash] = []
+        for pattern in patterns:
+            clashes += [
+                Clash(self._by_id[ReservationId(found.entry.entry_id)], found.entry.pattern, pattern, found.example)
+                for found in self._table.conflicts(pattern, mode, asker or NOBODY, limit=limit - len(clashes))
+            ]
+            if len(clashes) >= limit:
+                break
+        return _in_order(clashes)
+
+    def committed_conflicts(
+        self, patterns: Sequence[Pattern], mode: Mode, asker: AgentId | None, *, limit: int
+    ) -> list[Clash]:
         """Return the same, for what is stored: without grants and with releases that are still being flushed."""
-        clashes = [c for c in self.conflicts(patterns, mode, asker) if c.held.id not in self._unstored_grants]
+        wanted = limit + len(self._unstored_grants)
+        found = self.conflicts(patterns, mode, asker, limit=wanted)
+        clashes = [clash for clash in found if clash.held.id not in self._unstored_grants]
         for held in self._unstored_ends.values():
             if held.holder == asker or compatible(mode, held.mode):
                 continue
@@ -161,5 +170,8 @@ class LeaseBook:
                 for held_pattern in held.patterns
                 if (example := overlap(pattern, held_pattern)) is not None
             )
-        clashes.sort(key=lambda clash: (clash.held.fence, clash.held_pattern.text, clash.requested.text))
-        return clashes
+        return _in_order(clashes)[:limit]
+
+
+def _in_order(clashes: list[Clash]) -> list[Clash]:
+    return sorted(clashes, key=lambda clash: (clash.held.fence, clash.held_pattern.text, clash.requested.text))

@@ -37,7 +37,7 @@ RESERVATIONS_PER_AGENT_MAX: Final = (
     200  # active reservations; issue 2. Two hundred paths is a refactoring, more is a squatter.
 )
 TARGETS_PER_REQUEST_MAX: Final = 100  # patterns in one request; bounds one decision to a few milliseconds.
-CONFLICTS_SHOWN_MAX: Final = 100  # conflicts in one refusal; the total is always told.
+CONFLICTS_SHOWN_MAX: Final = 100  # conflicts in one answer; a request for `**` may meet everything that is held.
 RESTART_GRACE_S: Final = 60  # seconds a lease or a live agent keeps at least after a restart; guarantees.md G8.
 
 # Liveness

@@ -98,6 +98,7 @@ class Checked(View, kw_only=True, frozen=True):
     conflict: bool
     conflicts: list[ConflictView]
     message: str
+    more_conflicts: bool = False
 
 
 class ListReservations(Input, kw_only=True, frozen=True):

@@ -25,26 +25,23 @@ class BadPattern(DomainError):
 
 
 class ReservationConflict(DomainError):
-    """Somebody else holds what was asked for; every conflict is listed."""
+    """Somebody else holds what was asked for; the conflicts are listed, up to a bound."""
 
     code = "reservation_conflict"
 
-    def __init__(self, conflicts: Sequence[object], holders: Sequence[str], wait_s: float, total: int) -> None:
+    def __init__(self, conflicts: Sequence[object], holders: Sequence[str], wait_s: float, *, is_cut: bool) -> None:
         super().__init__()
-        self.conflicts, self.holders, self.total = tuple(conflicts), tuple(holders), total
-        self.wait_s = wait_s
+        self.conflicts, self.holders, self.wait_s, self.is_cut = tuple(conflicts), tuple(holders), wait_s, is_cut
 
     @property
     def message(self) -> str:
         who = ", ".join(self.holders[:5])
-        return (
-            f"Held by {who}: work elsewhere, ask the holder in a message, or try again in {max(1, round(self.wait_s))} s at the latest. "
-            "Nothing was reserved."
-        )
+        return f"Held by {who}, and nothing was reserved: work elsewhere, ask the holder in a message, or try again in {max(1, round(self.wait_s))} s at the latest."
 
     @property
     def details(self) -> Mapping[str, object]:
-        return {"conflicts": list(self.conflicts), "total": self.total}
+        cut = {"more_conflicts": True} if self.is_cut else {}
+        return {"conflicts": list(self.conflicts), **cut}
 
 
 class ReservationLimit(DomainError):

@@ -1,0 +1,1 @@
+"""The benchmark: a black-box client of the service, and one look inside the lock table."""

@@ -114,14 +114,15 @@ def check_reservations(query: CheckReservations, desk: Desk) -> Checked:
     mode = parse_mode(query.mode, exclusive, None)
     given = query.agent_id or query.agent
     asker = desk.state.agents.canonical(given) if given else desk.identity().address
-    found = conflict_views(desk.state.leases.committed_conflicts(patterns, mode, asker), desk.state, desk.now)
-    shown = found[: limits.CONFLICTS_SHOWN_MAX]
-    if not found:
+    limit = limits.CONFLICTS_SHOWN_MAX
+    clashes = desk.state.leases.committed_conflicts(patterns, mode, asker, limit=limit + 1)
+    shown = conflict_views(clashes[:limit], desk.state, desk.now)
+    if not shown:
         message = "Free: reserve it before you edit, since a check holds nothing."
     else:
-        names = ", ".join(dict.fromkeys(view.held_by for view in shown[:5]))
+        names = ", ".join(list(dict.fromkeys(view.held_by for view in shown))[:5])
         message = f"Held by {names}: work elsewhere, or ask the holder in a message."
-    return Checked(conflict=bool(found), conflicts=shown, message=message)
+    return Checked(conflict=bool(shown), conflicts=shown, more_conflicts=len(clashes) > limit, message=message)
 
 
 def list_reservations(query: ListReservations, desk: Desk) -> FromStore[ReservationList]:

@@ -51,13 +51,13 @@ def reserve(command: Reserve, tx: Transaction) -> ReservationView:
     held = len(leases.held_by(holder))
     if held >= limits.RESERVATIONS_PER_AGENT_MAX:
         raise ReservationLimit(tx.state.agents.name_of(holder), held, len(patterns))
-    if clashes := leases.conflicts(patterns, mode, holder):
-        views = conflict_views(clashes, tx.state, tx.now)
+    if clashes := leases.conflicts(patterns, mode, holder, limit=limits.CONFLICTS_SHOWN_MAX + 1):
+        views = conflict_views(clashes[: limits.CONFLICTS_SHOWN_MAX], tx.state, tx.now)
         raise ReservationConflict(
-            views[: limits.CONFLICTS_SHOWN_MAX],
+            views,
             list(dict.fromkeys(view.held_by for view in views)),
             max(view.retry_after_s for view in views),
-            len(views),
+            is_cut=len(clashes) > limits.CONFLICTS_SHOWN_MAX,
         )
     reservation = Reservation(
         id=ReservationId(tx.mint()),

@@ -13,7 +13,7 @@ import trio
 from intermute.core import limits
 from intermute.core.agents import Caller
 from intermute.core.errors import ProjectParked, ShuttingDown, StorageUnavailable, TooManyProjects
-from intermute.core.ids import ProjectName, RandomBits, tag_of
+from intermute.core.ids import ProjectName, RandomBits, project_tag, tag_of
 from intermute.project.actor import run_actor
 from intermute.project.blank import BlankProject
 from intermute.project.clock import Clock, ProjectClock
@@ -58,6 +58,7 @@ class Registry:
         self._supervisor, self._log = supervisor, log
         self._open: dict[ProjectName, Project] = {}
         self._locks: dict[ProjectName, trio.Lock] = {}
+        self._tags: dict[str, ProjectName] = {}
         self._is_stopping = False
         self._blank_clock = ProjectClock(clock)
         self._blank = BlankProject(self._blank_clock.now())
@@ -104,6 +105,8 @@ class Registry:
         tag = tag_of(some_id)
         if tag is None:
             return None
+        if (known := self._tags.get(tag)) is not None:
+            return known
         return await trio.to_thread.run_sync(self.directory.named_by_tag, tag)
 
     async def sweep(self, child: Child) -> None:
@@ -121,6 +124,7 @@ class Registry:
             if self._open.get(project.name) is not project:
                 return
             del self._open[project.name]
+            self._tags.pop(project_tag(project.name), None)
             try:
                 await self._supervisor.stop(CHILD_PREFIX + project.name)
                 await project.reader.close()
@@ -176,6 +180,7 @@ class Registry:
             self._open[name] = project
             raise ProjectParked(str(failed)) from None
         self._open[name] = project
+        self._tags[project_tag(name)] = name
         self.directory.note(name)
         self._log("project.opened", project=name, head=project.hub.head, reservations=project.known_leases())
         return project

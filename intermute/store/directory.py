@@ -11,7 +11,7 @@ from typing import Final
 
 import apsw
 
-from intermute.core.ids import TAG_DIGITS, ProjectName, project_digest
+from intermute.core.ids import ProjectName, project_digest
 from intermute.store import projects
 from intermute.store.connection import close, open_reader
 from intermute.store.faults import StoreFault
@@ -105,7 +105,7 @@ class DataDirectory:
 
     def named_by_tag(self, tag: str) -> ProjectName | None:
         """Return the project whose ids carry this tag. Blocks: run it in a thread."""
-        for path in self.files():
-            if path.name[:TAG_DIGITS] == tag and (name := self.name_in(path)) is not None:
+        for path in sorted(self.root.glob(f"{tag}*.db")):
+            if _FILE.fullmatch(path.name) and (name := self.name_in(path)) is not None:
                 return name
         return None

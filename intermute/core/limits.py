@@ -1,6 +1,6 @@
 """Every bound of the service, with its unit and the reason for the number.
 
-Pattern limits live beside the dialect they bound (`pattern_syntax`), socket limits in `web/guard.py`. A limit that a
+Pattern limits live beside the dialect they bound (`pattern_syntax`), socket limits in `web/server/limits.py`. A limit that a
 client can meet is named in the refusal it causes.
 """
 

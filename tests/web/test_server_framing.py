@@ -6,8 +6,8 @@ import h11
 import pytest
 from guarded_server import HEAD, get, post, running, toy_app
 
-from intermute.web.framing import Refused, StrictConnection
 from intermute.web.server import ServerLimits
+from intermute.web.server.framing import Refused, StrictConnection
 
 CHUNKED = b"POST /echo HTTP/1.1\r\n" + HEAD + b"Transfer-Encoding: chunked\r\n\r\n"
 BIG = b"X-Big: " + b"y" * 16_384 + b"\r\n"

@@ -70,7 +70,7 @@ async def test_guard_reports_a_failing_connection_once(monkeypatch: pytest.Monke
         bystander, client = await server.connect(), await server.connect()
         assert (await bystander.ask(get("/health"))).status == 200
         # Patching, against style.md 37: a bug that we know of would be fixed, so one has to be made.
-        monkeypatch.setattr("intermute.web.guard.check_upgrade", broken_check)
+        monkeypatch.setattr("intermute.web.server.guard.check_upgrade", broken_check)
 
         await client.send(b"GET /ws HTTP/1.1\r\n" + HEAD + b"Connection: Upgrade\r\nUpgrade: websocket\r\n\r\n")
         await client.end()

@@ -11,13 +11,11 @@ import trio
 from hypercorn.typing import ASGIFramework
 from hypercorn.utils import parse_socket_addr
 
-from intermute.web.framing import refusal_body, refusal_headers
-from intermute.web.guard import Connection
-from intermute.web.listeners import Listener, ListenError, open_tcp_listener, open_unix_listener
-from intermute.web.server_limits import ServerLimits
-from intermute.web.wire import Wire
-
-__all__ = ["ListenError", "Listener", "ServerLimits", "open_tcp_listener", "open_unix_listener", "serve"]
+from intermute.web.server.framing import refusal_body, refusal_headers
+from intermute.web.server.guard import Connection
+from intermute.web.server.limits import ServerLimits
+from intermute.web.server.listeners import Listener
+from intermute.web.server.wire import Wire
 
 # Out of descriptors or memory: passes when connections end. The list and the wait are trio.serve_listeners's.
 _CAPACITY_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})

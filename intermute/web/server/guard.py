@@ -18,13 +18,13 @@ from hypercorn.app_wrappers import ASGIWrapper
 from hypercorn.protocol.events import Body, Data, EndBody, Request, StreamClosed
 from hypercorn.typing import ASGIFramework, ConnectionState, TaskGroup
 
-from intermute.web.application import Application
-from intermute.web.framing import Refused, StrictConnection, check_upgrade, wants_websocket
-from intermute.web.listeners import Peer
-from intermute.web.responder import CONFIG, Responder
-from intermute.web.server_limits import ServerLimits
-from intermute.web.streams import CONTEXT, STREAM_ID, GuardedHTTPStream, GuardedWSStream
-from intermute.web.wire import Wire
+from intermute.web.server.application import Application
+from intermute.web.server.framing import Refused, StrictConnection, check_upgrade, wants_websocket
+from intermute.web.server.limits import ServerLimits
+from intermute.web.server.listeners import Peer
+from intermute.web.server.responder import CONFIG, Responder
+from intermute.web.server.streams import CONTEXT, STREAM_ID, GuardedHTTPStream, GuardedWSStream
+from intermute.web.server.wire import Wire
 
 Log = Callable[..., None]
 Address = tuple[str, int]

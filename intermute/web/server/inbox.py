@@ -10,7 +10,7 @@ from typing import cast
 import trio
 from hypercorn.typing import ASGIReceiveEvent
 
-from intermute.web.server_limits import ServerLimits
+from intermute.web.server.limits import ServerLimits
 
 
 class Inbox:

@@ -10,7 +10,7 @@ from collections.abc import Callable
 
 import trio
 
-from intermute.web.server_limits import ServerLimits
+from intermute.web.server.limits import ServerLimits
 
 # Each try sees what left since the one before; five leave a reader four fifths of the timeout to make room.
 _TRIES_PER_TIMEOUT = 5

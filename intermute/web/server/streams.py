@@ -22,8 +22,8 @@ from wsproto.events import BytesMessage, CloseConnection, Ping, Pong, TextMessag
 from wsproto.events import Event as FrameEvent
 from wsproto.frame_protocol import CloseReason
 
-from intermute.web.framing import Refused, refusal_body, refusal_headers
-from intermute.web.server_limits import ServerLimits
+from intermute.web.server.framing import Refused, refusal_body, refusal_headers
+from intermute.web.server.limits import ServerLimits
 
 STREAM_ID = 1
 CONTEXT = WorkerContext(None)

@@ -8,8 +8,8 @@ import trio
 from hypercorn.config import Config
 from hypercorn.protocol.events import Body, Data, EndBody, Event, Response
 
-from intermute.web.framing import Refused, StrictConnection, refusal_body, refusal_headers
-from intermute.web.wire import Wire
+from intermute.web.server.framing import Refused, StrictConnection, refusal_body, refusal_headers
+from intermute.web.server.wire import Wire
 
 
 class Responder:

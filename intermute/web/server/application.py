@@ -7,9 +7,9 @@ import trio
 from hypercorn.config import Config
 from hypercorn.typing import AppWrapper, ASGIFramework, ASGIReceiveEvent, ASGISendEvent, Scope
 
-from intermute.web.inbox import Inbox
-from intermute.web.listeners import Peer
-from intermute.web.server_limits import ServerLimits
+from intermute.web.server.inbox import Inbox
+from intermute.web.server.limits import ServerLimits
+from intermute.web.server.listeners import Peer
 
 PEER_EXTENSION = "intermute.peer"
 """Key in `scope["extensions"]` under which the application finds who is at the other end of the socket."""

@@ -15,7 +15,7 @@ from collections.abc import Sequence
 import h11
 from h11._receivebuffer import ReceiveBuffer  # the one hook before parsing; h11 is pinned and the tests would notice.
 
-from intermute.web.server_limits import ServerLimits
+from intermute.web.server.limits import ServerLimits
 
 # Sixteen hexadecimal digits are 2^64; no extension, no space.
 _CHUNK_LINE = re.compile(rb"[0-9A-Fa-f]{1,16}\r\n")

@@ -14,7 +14,7 @@ from pathlib import Path
 
 import trio
 
-from intermute.web.server_limits import ServerLimits
+from intermute.web.server.limits import ServerLimits
 
 # Absent on macOS and BSD, where the kernel's own time limits have to do.
 _TCP_USER_TIMEOUT: int | None = getattr(socket, "TCP_USER_TIMEOUT", None)

@@ -1,0 +1,10 @@
+"""The HTTP server: guarded connections around Hypercorn's streams. Knows nothing of what is served.
+
+`serve` and the listeners are what the rest uses; decisions/0005-guarded-hypercorn.md says why it is ours.
+"""
+
+from intermute.web.server.limits import ServerLimits
+from intermute.web.server.listeners import Listener, ListenError, open_tcp_listener, open_unix_listener
+from intermute.web.server.serving import serve
+
+__all__ = ["ListenError", "Listener", "ServerLimits", "open_tcp_listener", "open_unix_listener", "serve"]

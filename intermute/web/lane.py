@@ -5,10 +5,11 @@ Every route turns its request into a `Call`, and what the front answers into a r
 
 import difflib
 from collections.abc import Awaitable, Callable
+from dataclasses import replace
 from typing import Any, Final, cast
 
 import msgspec
-from quart import Response, has_request_context, request, websocket
+from quart import Response, g, has_request_context, request, websocket
 from quart.wrappers import Request, Websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
@@ -76,7 +77,7 @@ def paths_of(operation: Operation) -> list[str]:
     return [prefix + path.removeprefix(VERSIONS[0]) for prefix in VERSIONS]
 
 
-def call_of(source: Request | Websocket, body: bytes = b"") -> Call:
+def call_of(source: Request | Websocket) -> Call:
     """Return the call behind a request, with the peer taken from the socket alone."""
     scope: Any = source.scope  # Any: ASGI's scopes are open dictionaries.
     extensions = scope.get("extensions") or {}
@@ -92,7 +93,6 @@ def call_of(source: Request | Websocket, body: bytes = b"") -> Call:
             server_host=server[0] if server else None,
             server_port=server[1] if server else None,
         ),
-        body=body,
     )
 
 
@@ -109,7 +109,8 @@ def _view(front: Front, operation: Operation) -> Callable[..., Awaitable[Respons
                 "bytes", await request.get_data(cache=False)
             )  # cast: it is text only where as_text is asked for.
         stripped = {name: value.strip("/") for name, value in path.items()}
-        return as_response(await front.answer(operation, call_of(request, body), stripped))
+        call = replace(g.call, body=body) if body else g.call
+        return as_response(await front.answer(operation, call, stripped))
 
     return view
 
@@ -124,7 +125,8 @@ def _socket_view(sockets: Sockets) -> Callable[..., Awaitable[Response | None]]:
 
 def _gate(front: Front) -> Callable[[], Awaitable[Response | None]]:
     async def gate() -> Response | None:
-        refusal = front.judge(call_of(request))
+        g.call = call_of(request)  # Read once; the view takes it from here.
+        refusal = front.judge(g.call)
         return as_response(error_answer(refusal)) if refusal else None
 
     return gate

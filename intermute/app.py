@@ -6,6 +6,7 @@ finish the batch in hand, checkpoint and close the files. Source: design.md 5, h
 """
 
 import dataclasses
+import gc
 import os
 import secrets
 import signal
@@ -56,6 +57,8 @@ BUSY_LIMIT_S: Final = (
 )
 WATCH_EVERY_S: Final = 1.0  # seconds between the watchdog's rounds.
 SHUTDOWN_LIMIT_S: Final = 9.5  # seconds from the signal to the end, whatever hangs; design.md 5 promises 10.
+_SETTLED_AFTER_S: Final = 0.5  # seconds after the start, by which everything that stays has been built.
+_COLLECTOR_THRESHOLDS: Final = (20_000, 20, 50)  # objects and generations between collections; measured, see above.
 
 
 class ExitCode(IntEnum):
@@ -94,8 +97,21 @@ async def serve_until_signalled(settings: Settings, log: Log) -> None:
     stop = trio.Event()
     async with trio.open_nursery() as nursery:
         await nursery.start(_watch_signals, stop, log)
+        nursery.start_soon(_tune_collector, stop)
         await serve_intermute(settings, log, stop=stop)
         nursery.cancel_scope.cancel()
+
+
+async def _tune_collector(stop: trio.Event) -> None:
+    """Spare the collector what lives as long as the process, and let it look less often: fewer and shorter pauses.
+
+    Measured on reservations at 64 connections: a fifth more a second, and the p99 halved (docs/performance.md).
+    """
+    with trio.move_on_after(_SETTLED_AFTER_S):
+        await stop.wait()
+    gc.collect()
+    gc.freeze()
+    gc.set_threshold(*_COLLECTOR_THRESHOLDS)
 
 
 async def _watch_signals(stop: trio.Event, log: Log, *, task_status: trio.TaskStatus[None]) -> None:

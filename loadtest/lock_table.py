@@ -41,7 +41,7 @@ def run(count: int = 100_000, seed: int = 7, *, is_memory_measured: bool = False
         figures[f"add_us_{size}"] = add_us
     _add_root_readers(table, count // 20)
     figures["check_p50_us_reader_among_root_globs"] = _quantile(
-        _check_times_us(table, seed, lambda _: Mode.S, None), 0.5
+        _check_times_us(table, seed, lambda _: Mode.S, CONFLICTS_SHOWN), 0.5
     )
     writers = _check_times_us(table, seed, lambda _: Mode.X, CONFLICTS_SHOWN)
     figures["check_p50_us_writer_among_root_globs"] = _quantile(writers, 0.5)

@@ -49,20 +49,22 @@ class Agent:
     async def tell_grant(self, reply: Reply, remark: str) -> None:
         """Tell the audience of a grant."""
         view = reply.body
-        await self._say("GRANTED", f"{view['path_pattern']} for {TTL_MINUTES} min, fence {view['fence']}{remark}", reply)
+        await self._say(
+            "GRANTED", f"{view['path_pattern']} for {TTL_MINUTES} min, fence {view['fence']}{remark}", reply
+        )
 
     async def tell_conflict(self, reply: Reply) -> None:
         """Tell the audience of a refusal."""
         clash = reply.body["conflicts"][0]
-        held_by, pattern, example = clash["held_by"], clash["pattern"], clash["example"]
-        asked = clash["requested"]
-        where = "" if asked == example else f"; both mean {example}"
-        text = f'{asked}: held by {held_by} as {pattern} ("{clash["reason"]}"){where}'
+        asked, example = clash["requested"], clash["example"]
+        is_the_same = asked == clash["pattern"] == example
+        where = "" if is_the_same else f", example path {example}"
+        text = f'{asked}: held by {clash["held_by"]} ("{clash["reason"]}"){where}'
         await self._stage.say_refused(self.name, text, reply.call)
 
     async def ask(self, other: str, text: str) -> None:
         """Write to another agent and ask for an acknowledgement."""
-        letter = {"from": self._id, "to": [other], "thread_id": THREAD, "body": text, "ack_required": True}
+        letter = {"from": self.name, "to": [other], "thread_id": THREAD, "body": text, "ack_required": True}
         reply = await self._expect("POST", "/api/messages", letter)
         await self._say("writes", f'to {other}, thread {THREAD}: "{text}"', reply)
 
@@ -71,22 +73,23 @@ class Agent:
         await self._next_event("message.created")
         inbox = await self._expect("GET", f"/api/inbox/{self._id}", {"unread": "true"})
         message = inbox.body["messages"][0]
-        ack = await self._expect("POST", f"/api/messages/{message['id']}/ack", {"agent": self._id})
-        await self._say("reads", f'the inbox and acknowledges what {message["from"]} wrote', ack)
-        letter = {"from": self._id, "to": [message["from"]], "thread_id": message["thread_id"], "body": text}
+        await self._expect("POST", f"/api/messages/{message['id']}/ack", {"agent": self._id})
+        call = "POST /api/messages/{id}/ack 200"
+        await self._say("reads", f"the inbox, and acknowledges the message of {message['from']}", call)
+        letter = {"from": self.name, "to": [message["from"]], "thread_id": message["thread_id"], "body": text}
         reply = await self._expect("POST", "/api/messages", letter)
         await self._say("answers", f'in the thread: "{text}"', reply)
 
     async def wait_for_release(self, refusal: Reply) -> None:
         """Wait, without polling, until what was in the way has been released."""
         path = refusal.body["conflicts"][0]["pattern"]
-        await self._say("waits", f"for the event reservation.released on {path}, without polling", "GET /api/events")
+        await self._say("waits", f"for the event reservation.released of {path}, without polling", "GET /api/events")
         in_the_way = {conflict["reservation_id"] for conflict in refusal.body["conflicts"]}
         while in_the_way:
             event = await self._next_event("reservation.released")
             in_the_way.discard(event["reservation_id"])
         late_ms = (time.time() - datetime.fromisoformat(event["created_at"]).timestamp()) * 1000
-        text = f"hears {max(late_ms, 0.1):.1f} ms after the release that {event['held_by']} let go of {path}"
+        text = f"hears, {max(late_ms, 0.1):.1f} ms after the release, that {event['held_by']} let go of {path}"
         await self._say("HAND-OVER", text, "GET /api/events 200")
 
     async def watch_first_grant(self) -> None:
@@ -124,7 +127,9 @@ class Agent:
         await self._stage.say(self.name, mark, text, call)
 
 
-async def write(agent: Agent, stakes: Stakes, errand: str, start: trio.Event, joined: trio.MemorySendChannel[str]) -> None:
+async def write(
+    agent: Agent, stakes: Stakes, errand: str, start: trio.Event, joined: trio.MemorySendChannel[str]
+) -> None:
     """Edit the file: at once if it is free, else ask the holder, wait for it and go on."""
     await agent.join(f"to {errand} in {stakes.file}")
     await joined.send(agent.name)
@@ -143,7 +148,9 @@ async def write(agent: Agent, stakes: Stakes, errand: str, start: trio.Event, jo
     await agent.release(answer)
 
 
-async def roam(agent: Agent, stakes: Stakes, errand: str, start: trio.Event, joined: trio.MemorySendChannel[str]) -> None:
+async def roam(
+    agent: Agent, stakes: Stakes, errand: str, start: trio.Event, joined: trio.MemorySendChannel[str]
+) -> None:
     """Want a whole directory; where that is taken, do not wait but work elsewhere."""
     await agent.join(f"to {errand} in {stakes.glob}")
     await joined.send(agent.name)

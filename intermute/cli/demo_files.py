@@ -37,7 +37,7 @@ async def find_stakes(root: Path) -> Stakes:
     source = "files that git tracks here"
     if not listed:
         listed = await trio.to_thread.run_sync(_walked_files, root)
-        source = "files of this directory, which is no git repository"
+        source = "files of this directory, of which git tracks none"
     files = [path for path in listed[:LISTED_FILES_MAX] if _is_presentable(path)]
     if not files:
         return Stakes("no files here, so the names are made up", "src/app.py", "src/**", "docs/**")

@@ -1,6 +1,8 @@
 """The demo's narration: one line at a time, at a pace that a person can read, in colour where there is a terminal."""
 
+import io
 import os
+import shutil
 import sys
 from typing import Final
 
@@ -9,6 +11,7 @@ import trio
 
 PACE_S: Final = 0.5  # seconds between two lines: about 18 lines make the 8 to 10 s that issue 2 asks for.
 _REFUSAL_DELAY_S: Final = 0.05
+_COLUMNS_ELSEWHERE: Final = 200  # columns where there is no terminal: wide enough for every call to be shown.
 _COLOURS: Final = {"Ada": "cyan", "Ben": "yellow", "Cleo": "magenta"}
 _MARKS: Final = {"GRANTED": "green", "CONFLICT": "red", "HAND-OVER": "green"}
 
@@ -21,15 +24,20 @@ class Stage:
         self._floor = trio.Lock()
         self._started_s = trio.current_time()
         self._is_heard = True
+        if isinstance(sys.stdout, io.TextIOWrapper):
+            sys.stdout.reconfigure(errors="replace")  # A file's name may have what the terminal cannot show.
+        self._columns = shutil.get_terminal_size((_COLUMNS_ELSEWHERE, 0)).columns
         self._is_coloured = sys.stdout.isatty() and not os.environ.get("NO_COLOR")
 
     async def say(self, name: str, mark: str, text: str, call: str) -> None:
         """Tell what an agent did or met, and by which call."""
         async with self._floor:
-            at = self._styled(f"{trio.current_time() - self._started_s:5.1f} s", dim=True)
+            at = f"{trio.current_time() - self._started_s:5.1f} s"
             who = self._styled(f"{name:<4}", fg=_COLOURS.get(name), bold=True)
             what = self._styled(f"{mark:<9}", fg=_MARKS.get(mark), bold=mark in _MARKS)
-            self.print(f"{at}  {who}  {what}  {text}  {self._styled(f'[{call}]', dim=True)}")
+            is_wide = len(f"{at}  {name:<4}  {mark:<9}  {text}  [{call}]") <= self._columns
+            how = f"  {self._styled(f'[{call}]', dim=True)}" if is_wide else ""
+            self.print(f"{self._styled(at, dim=True)}  {who}  {what}  {text}{how}")
             await trio.sleep(self._pace_s)
 
     async def say_refused(self, name: str, text: str, call: str) -> None:

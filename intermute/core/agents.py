@@ -150,6 +150,13 @@ class Directory:
                 return name
         raise AssertionError("there are more names than agents")
 
+    def unborne_name(self, wished: str) -> str:
+        """Return the first of name-2, name-3 … that no agent has, live or silent."""
+        for count in range(2, limits.AGENTS_PER_PROJECT_MAX + 3):
+            if self.find(f"{wished}-{count}") is None:
+                return f"{wished}-{count}"
+        raise AssertionError("there are more names than agents")
+
     def new_name(self, random_bits: RandomBits, mono_s: float) -> str:
         """Return a generated name that no live agent has."""
         return self.free_name(generated_name(random_bits), mono_s)

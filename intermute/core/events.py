@@ -5,11 +5,11 @@ None for everyone in the project, or the addresses it is for; the project-wide s
 copied blindly.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from enum import StrEnum
 from typing import Any, NamedTuple
 
-from intermute.core.ids import Micros, ProjectName
+from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.core.times import rfc3339
 
 
@@ -40,11 +40,18 @@ class Event(NamedTuple):
     data: Mapping[str, Any]  # Any: JSON fields of this type of event; docs/api.md lists them.
 
 
-def is_for(event: Event, reader: str | None, types: frozenset[str] | None) -> bool:
-    """Tell whether this reader gets the event: `reader` None is the whole project, `types` None is every type."""
+def is_for(
+    event: Event, reader: AgentId | None, types: frozenset[str] | None, canonical: Callable[[str], AgentId]
+) -> bool:
+    """Tell whether this reader gets the event: `reader` None is the whole project, `types` None is every type.
+
+    An event that was addressed to a name before anyone had it is for the agent that `canonical` now finds under it.
+    """
     if types is not None and event.type not in types:
         return False
-    return reader is None or event.audience is None or reader in event.audience
+    if reader is None or event.audience is None or reader in event.audience:
+        return True
+    return any(canonical(address) == reader for address in event.audience)
 
 
 def on_the_wire(event: Event, project: ProjectName, asked_as: str | None) -> dict[str, Any]:  # Any: see Event.data.

@@ -11,8 +11,10 @@ from dataclasses import dataclass, field, replace
 
 from intermute.core.ids import AgentId, Micros, ReservationId
 from intermute.core.lock_table import LockTable, Mode, compatible
+from intermute.core.lock_trie import WorkBudget
 from intermute.core.patterns import Pattern, overlap
 
+_LEFTOVERS_MAX = 1024  # outdated deadlines kept beside as many as there are leases; a guess: about 100 KiB.
 NOBODY = AgentId("")
 """Stands for an asker who did not say who it is; no address is empty, so it holds nothing."""
 
@@ -51,7 +53,8 @@ class LeaseBook:
     _deadlines: list[tuple[float, ReservationId]] = field(default_factory=list)
     _table: LockTable = field(default_factory=LockTable)
     _unstored_grants: set[ReservationId] = field(default_factory=set)
-    _unstored_ends: dict[ReservationId, Reservation] = field(default_factory=dict)
+    _before_batch: dict[ReservationId, Reservation] = field(default_factory=dict)
+    """What the running batch has renewed or ended, as it is stored."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -67,6 +70,10 @@ class LeaseBook:
         """Return the holder's active reservations, the oldest first."""
         return sorted((self._by_id[each] for each in self._by_holder.get(holder, ())), key=lambda each: each.fence)
 
+    def count_of(self, holder: AgentId) -> int:
+        """Return how many reservations the holder has."""
+        return len(self._by_holder.get(holder, ()))
+
     def holders(self) -> Iterable[AgentId]:
         """Return everyone who holds something."""
         return self._by_holder.keys()
@@ -75,7 +82,7 @@ class LeaseBook:
         """Take in a reservation that is stored already."""
         self._by_id[reservation.id] = reservation
         self._by_holder.setdefault(reservation.holder, set()).add(reservation.id)
-        heapq.heappush(self._deadlines, (reservation.deadline_s, reservation.id))
+        self._note_deadline(reservation)
         for pattern in reservation.patterns:
             self._table.add(reservation.id, pattern, reservation.holder, reservation.mode)
 
@@ -87,8 +94,9 @@ class LeaseBook:
     def renew(self, reservation: Reservation, deadline_s: float, expires_at_us: Micros) -> Reservation:
         """Give a lease a new deadline, and return it with that."""
         renewed = replace(reservation, deadline_s=deadline_s, expires_at_us=expires_at_us)
+        self._note_change(reservation)
         self._by_id[reservation.id] = renewed
-        heapq.heappush(self._deadlines, (deadline_s, reservation.id))
+        self._note_deadline(renewed)
         return renewed
 
     def end(self, reservation: Reservation) -> None:
@@ -99,10 +107,8 @@ class LeaseBook:
         mine.discard(reservation.id)
         if not mine:
             del self._by_holder[reservation.holder]
-        if reservation.id in self._unstored_grants:
-            self._unstored_grants.discard(reservation.id)
-        else:
-            self._unstored_ends[reservation.id] = reservation
+        self._note_change(reservation)
+        self._unstored_grants.discard(reservation.id)
 
     def rename_holder(self, old: AgentId, new: AgentId) -> int:
         """Give everything that `old` holds to `new`, and return how many reservations that is."""
@@ -117,7 +123,22 @@ class LeaseBook:
     def stored(self) -> None:
         """Note that the running batch has reached the disk: what the book says is now what is stored."""
         self._unstored_grants.clear()
-        self._unstored_ends.clear()
+        self._before_batch.clear()
+
+    def versions(self, reservation_id: ReservationId) -> list[Reservation]:
+        """Return the reservation as the running batch leaves it and as it was before, where there are such."""
+        return [each[reservation_id] for each in (self._by_id, self._before_batch) if reservation_id in each]
+
+    def _note_change(self, reservation: Reservation) -> None:
+        if reservation.id not in self._unstored_grants:
+            self._before_batch.setdefault(reservation.id, reservation)
+
+    def _note_deadline(self, reservation: Reservation) -> None:
+        heapq.heappush(self._deadlines, (reservation.deadline_s, reservation.id))
+        # What was renewed or ended leaves its old deadline behind; a busy day must not fill the memory with them.
+        if len(self._deadlines) > 2 * len(self._by_id) + _LEFTOVERS_MAX:
+            self._deadlines = [(each.deadline_s, each.id) for each in self._by_id.values()]
+            heapq.heapify(self._deadlines)
 
     def next_deadline_s(self) -> float | None:
         """Return the monotonic time at which the next lease ends, or None while there is none."""
@@ -131,24 +152,27 @@ class LeaseBook:
 
     def due(self, mono_s: float) -> list[Reservation]:
         """Return the leases whose deadline has come, in the order of their deadlines; they are still in the book."""
-        ended: list[Reservation] = []
+        ended: dict[ReservationId, Reservation] = {}  # By id: a lease renewed to the deadline it has is there twice.
         while (deadline_s := self.next_deadline_s()) is not None and deadline_s <= mono_s:
             _, reservation_id = heapq.heappop(self._deadlines)
-            ended.append(self._by_id[reservation_id])
-        for reservation in ended:
+            ended[reservation_id] = self._by_id[reservation_id]
+        for reservation in ended.values():
             heapq.heappush(self._deadlines, (reservation.deadline_s, reservation.id))
-        return ended
+        return list(ended.values())
 
     def conflicts(self, patterns: Sequence[Pattern], mode: Mode, asker: AgentId | None, *, limit: int) -> list[Clash]:
         """Return what others hold that stands in the way, in the order in which it was granted, at most `limit`.
 
-        The bound is one on work: a request for `**` meets everything that is held.
+        The bound is one on work: a request for `**` meets everything that is held. Raises: PatternTooBroad.
         """
+        budget = WorkBudget()
         clashes: list[Clash] = []
         for pattern in patterns:
             clashes += [
                 Clash(self._by_id[ReservationId(found.entry.entry_id)], found.entry.pattern, pattern, found.example)
-                for found in self._table.conflicts(pattern, mode, asker or NOBODY, limit=limit - len(clashes))
+                for found in self._table.conflicts(
+                    pattern, mode, asker or NOBODY, limit=limit - len(clashes), budget=budget
+                )
             ]
             if len(clashes) >= limit:
                 break
@@ -161,8 +185,8 @@ class LeaseBook:
         wanted = limit + len(self._unstored_grants)
         found = self.conflicts(patterns, mode, asker, limit=wanted)
         clashes = [clash for clash in found if clash.held.id not in self._unstored_grants]
-        for held in self._unstored_ends.values():
-            if held.holder == asker or compatible(mode, held.mode):
+        for held in self._before_batch.values():
+            if held.id in self._by_id or held.holder == asker or compatible(mode, held.mode):
                 continue
             clashes.extend(
                 Clash(held, held_pattern, pattern, example)

@@ -11,7 +11,7 @@ from enum import StrEnum
 from itertools import chain, islice
 from typing import NamedTuple
 
-from intermute.core.lock_trie import LockTrie
+from intermute.core.lock_trie import LockTrie, WorkBudget
 from intermute.core.patterns import PathLanes, Pattern, example_path
 
 
@@ -119,34 +119,52 @@ class LockTable:
         return list(self._by_holder.get(holder, ()))
 
     def overlapping(
-        self, pattern: Pattern, *, ignore_holder: str | None = None, limit: int | None = None
+        self,
+        pattern: Pattern,
+        *,
+        ignore_holder: str | None = None,
+        limit: int | None = None,
+        budget: WorkBudget | None = None,
     ) -> list[tuple[Entry, str]]:
         """Return the entries that share a path with the pattern, whatever their mode, each with such a path.
 
         Args: limit, how many entries to find at most; which ones, is stable but not otherwise promised.
+        Raises: PatternTooBroad, once the budget is spent.
         """
-        return [*islice(self._meeting(pattern, Mode, ignore_holder), limit)]
+        return [*islice(self._meeting(pattern, Mode, ignore_holder, budget or WorkBudget()), limit)]
 
-    def conflicts(self, pattern: Pattern, mode: Mode, holder: str, *, limit: int | None = None) -> list[Conflict]:
+    def conflicts(
+        self,
+        pattern: Pattern,
+        mode: Mode,
+        holder: str,
+        *,
+        limit: int | None = None,
+        budget: WorkBudget | None = None,
+    ) -> list[Conflict]:
         """Return the entries of others that share a path with the pattern in a mode that does not go with this one.
 
         Exact for S and X. For IS, IX and SIX, which speak about a node and not about what lies below it, this is the
         verdict on equal nodes; for others it is the strict side, to be narrowed by the relation of the two patterns.
-        Args: limit, how many conflicts to find at most.
+        Args: limit, how many conflicts to find at most; budget, shared by all patterns of one request.
+        Raises: PatternTooBroad, once the budget is spent.
         """
         clashing = (held for held in Mode if not compatible(mode, held))
-        return [*islice(self._meeting(pattern, clashing, holder), limit)]
+        return [*islice(self._meeting(pattern, clashing, holder, budget or WorkBudget()), limit)]
 
     def node_count(self) -> int:
         """Return the number of nodes of the index: 0 where the table is empty."""
         return sum(trie.node_count() for trie in self._tries.values())
 
-    def _meeting(self, pattern: Pattern, modes: Iterable[Mode], ignored: str | None) -> Iterator[Conflict]:
+    def _meeting(
+        self, pattern: Pattern, modes: Iterable[Mode], ignored: str | None, budget: WorkBudget
+    ) -> Iterator[Conflict]:
         lanes = PathLanes(pattern)
         seen: set[Entry] = set()
-        for slot in chain.from_iterable(self._tries[mode].meeting(lanes) for mode in modes):
+        for slot in chain.from_iterable(self._tries[mode].meeting(lanes, budget) for mode in modes):
             examples: dict[Pattern, str] = {}  # One pattern is often held by many.
             for entry in slot:
+                budget.spend()
                 if entry.holder == ignored or entry in seen:
                     continue
                 seen.add(entry)

@@ -12,12 +12,29 @@ from collections.abc import Iterable, Iterator
 from itertools import chain
 from typing import Generic, TypeVar
 
+from intermute.core.errors import PatternTooBroad
+from intermute.core.limits import LOOKUP_STEPS_MAX
 from intermute.core.pattern_syntax import Alternative, Glob, Name
 from intermute.core.patterns import PathLanes
 
 Held = TypeVar("Held")
 
 _LOOKUPS_MAX = 4  # names asked for by look-up; with more, trying the children costs about the same (a guess).
+
+
+class WorkBudget:
+    """How many steps one request may cost, however many patterns it has; a pattern such as `*/*/*x` tries every name."""
+
+    __slots__ = ("left",)
+
+    def __init__(self, steps: int = LOOKUP_STEPS_MAX) -> None:
+        self.left = steps
+
+    def spend(self) -> None:
+        """Take one step. Raises: PatternTooBroad, once there is none left."""
+        self.left -= 1
+        if self.left < 0:
+            raise PatternTooBroad
 
 
 class LockTrie(Generic[Held]):
@@ -68,12 +85,13 @@ class LockTrie(Generic[Held]):
             nodes.extend(nodes.pop().children())
         return count
 
-    def meeting(self, lanes: PathLanes) -> Iterator[Held]:
+    def meeting(self, lanes: PathLanes, budget: WorkBudget) -> Iterator[Held]:
         """Yield what hangs at each alternative that shares a path with the prepared pattern, in a stable order.
 
         Lazy: taking the first few costs little. A thing that hangs at several alternatives may come several times.
+        Raises: PatternTooBroad, while it is being taken from, once the budget is spent.
         """
-        return _meeting(self._root, lanes.entry(), lanes)
+        return _meeting(self._root, lanes.entry(), lanes, budget)
 
 
 class _Node(Generic[Held]):
@@ -180,7 +198,7 @@ def _end_of(name: Glob) -> tuple[bool, str]:
     return is_suffix, name.suffix if is_suffix else name.prefix
 
 
-def _meeting(node: _Node[Held], row: int, lanes: PathLanes) -> Iterator[Held]:
+def _meeting(node: _Node[Held], row: int, lanes: PathLanes, budget: WorkBudget) -> Iterator[Held]:
     """Yield what is met at this node and below; recursion is as deep as a pattern has segments, twice over."""
     if node.below is not None:
         yield node.below
@@ -188,11 +206,12 @@ def _meeting(node: _Node[Held], row: int, lanes: PathLanes) -> Iterator[Held]:
         yield node.exact
     if node.names is not None or node.globs is not None:
         for name, child in _next_children(node, row, lanes):
+            budget.spend()
             after = lanes.step(row, name)
             if after:
-                yield from _meeting(child, after, lanes)
+                yield from _meeting(child, after, lanes, budget)
     if node.star is not None:
-        yield from _meeting(node.star, lanes.spread(row), lanes)
+        yield from _meeting(node.star, lanes.spread(row), lanes, budget)
 
 
 def _next_children(node: _Node[Held], row: int, lanes: PathLanes) -> Iterable[tuple[Name, _Node[Held]]]:

@@ -109,7 +109,7 @@ def visible_bcc(message: Message, reader: AgentId | None, canonical: Callable[[s
     """Return the blind copies this reader may know of: all for the sender, its own for a recipient, none else."""
     if reader is None:
         return []
-    if reader == message.sender_id:
+    if reader == canonical(message.sender_id):
         return list(message.bcc)
     return [address for address in message.bcc if canonical(address) == reader]
 

@@ -35,16 +35,23 @@ def parse_targets(globs: Iterable[tuple[str, str]], literals: Iterable[tuple[str
     Raises: BadPattern for the first that the dialect refuses; InvalidRequest, where there is none or too many.
     """
     found: dict[Pattern, None] = {}
-    count = 0
+    count = alternatives = 0
     for pairs, is_literal in ((globs, False), (literals, True)):
         for _field, text in pairs:
             count += 1
             if count > limits.TARGETS_PER_REQUEST_MAX:
                 raise InvalidRequest([("patterns", f"at most {limits.TARGETS_PER_REQUEST_MAX} paths in one request")])
             try:
-                found[parse(text, literal=is_literal)] = None
+                pattern = parse(text, literal=is_literal)
             except DialectError as refused:
                 raise BadPattern(refused.pattern, refused.reason) from None
+            found[pattern] = None
+            alternatives += len(pattern.alternatives)
+            if alternatives > limits.ALTERNATIVES_PER_REQUEST_MAX:
+                bound = limits.ALTERNATIVES_PER_REQUEST_MAX
+                raise InvalidRequest(
+                    [("patterns", f"the braces of one request may give {bound} paths; send several requests")]
+                )
     if not found:
         raise InvalidRequest(
             [("path_pattern", "name at least one path: path_pattern, patterns (globs) or paths (literal)")]

@@ -7,8 +7,10 @@ supervisor starts the next, and the mailbox, which outlives both, knows whose re
 Source: design.md 3 (invariants 1, 2, 3, 6, 7), hazards.md 1 to 4.
 """
 
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
+from itertools import accumulate
 from typing import Any
 
 import apsw
@@ -51,11 +53,6 @@ class Decision:
         else:
             self.envelope.answer(self.reply)
 
-    def refuse(self, error: DomainError) -> None:
-        """Tell the asker that storage failed; a refusal stays what it is, since it stored nothing."""
-        if self.envelope is not None:
-            self.envelope.refuse(self.refusal or error)
-
 
 @dataclass(slots=True)
 class Batch:
@@ -71,6 +68,34 @@ class Batch:
     def events(self, count: int) -> list[Event]:
         """Return the events of the first `count` decisions, in log order."""
         return [event for decision in self.decisions[:count] for event in decision.transaction.events]
+
+    def heads(self, last: int) -> list[int]:
+        """Return the log's last cursor before the batch and after each of its decisions; `last` is the last one."""
+        counts = [len(decision.transaction.events) for decision in self.decisions]
+        return list(accumulate(counts, initial=last - sum(counts)))
+
+    def settle(self, committed: Committed) -> None:
+        """Answer everybody, where the first `committed.count` decisions are stored."""
+        for decision in self.decisions[: committed.count]:
+            decision.settle()
+        if committed.culprit is not None:
+            culprit, *behind = self.decisions[committed.count :]
+            if culprit.envelope is not None:
+                culprit.envelope.refuse(InternalError())
+            # Those behind the culprit were decided on what it had done to memory; they are not stored.
+            _refuse(behind, lambda: StorageUnavailable(1.0), is_sound=False)
+
+
+def _refuse(decisions: Sequence[Decision], error: Callable[[], DomainError], *, is_sound: bool = True) -> None:
+    """Tell askers that their commands are not stored, or may not be.
+
+    A refusal stays what it is, unless it may rest on a change that is not stored: nobody is told of a conflict with a
+    reservation that never came to be.
+    """
+    for decision in decisions:
+        if decision.envelope is not None:
+            decision.envelope.refuse(decision.refusal if decision.refusal and is_sound else error())
+        is_sound = is_sound and not decision.transaction.statements
 
 
 class DecidedWrong(Exception):
@@ -129,6 +154,8 @@ class _Actor:
         with self._child.busy("loading", in_thread=True):
             project.state = await project.reader.read(load)
         project.hub.restart(row.head)
+        # The ticker may be asleep by the memory that is gone.
+        project.ticker.note_state(self.state, trio.current_time())
 
     async def serve(self) -> None:
         """Work the mailbox off, batch by batch."""
@@ -202,10 +229,11 @@ class _Actor:
                 decision.envelope.commit_started()
         number = state.batch + 1
         groups = [decision.transaction.statements for decision in batch.decisions]
+        heads = batch.heads(state.head)
         try:
             with self._child.busy("committing", in_thread=True):
                 committed = await project.writer.commit(
-                    groups, head=state.head, batch=number, wall_us=project.clock.last_wall_us
+                    groups, heads=heads, batch=number, wall_us=project.clock.last_wall_us
                 )
         except StoreFault as fault:
             await self._recover(batch, number, fault)
@@ -215,41 +243,33 @@ class _Actor:
         state.batch = number
         state.stored()
         project.breaker.record_success(trio.current_time())
-        self._publish(batch, committed)
-
-    def _publish(self, batch: Batch, committed: Committed) -> None:
-        project, state = self._project, self.state
-        for decision in batch.decisions[: committed.count]:
-            decision.settle()
-        project.hub.publish(batch.events(committed.count), state.head)
+        batch.settle(committed)
+        project.hub.publish(batch.events(committed.count), heads[committed.count])
         project.ticker.note_state(state, trio.current_time())
-        if committed.culprit is not None:
-            # Those behind the culprit were decided on what it had done to memory; they are not stored.
-            batch.decisions[committed.count].refuse(InternalError())
-            for decision in batch.decisions[committed.count + 1 :]:
-                decision.refuse(StorageUnavailable(1.0))
-            command = batch.decisions[committed.count].envelope
-            raise DecidedWrong(
-                type(command.request.command).__name__ if command else "housekeeping"
-            ) from committed.culprit
+        _end_run_if_wrong(batch, committed)
 
     async def _recover(self, batch: Batch, number: int, fault: StoreFault) -> None:
         """Find out what became of a batch whose commit failed, tell its askers, and start over from the disk."""
         self._note_fault(fault)
         try:
             with self._child.busy("looking after a fault", in_thread=True):
-                row = await self._project.writer.look()
+                # A full disk stops a commit before its end is written, and would stop the seal as well.
+                row = await self._project.writer.look(number, seals=fault.kind is not FaultKind.FULL)
         except StoreFault:
-            for decision in batch.decisions:
-                decision.refuse(OutcomeUnknown())
+            _refuse(batch.decisions, OutcomeUnknown)
             raise
-        if row.batch == number:
-            for decision in batch.decisions:
-                decision.settle()
-        else:
-            for decision in batch.decisions:
-                decision.refuse(_as_answer(fault))
-        await self._load(row)  # The hub starts anew at the log's head, so readers get the events from the log.
+        is_stored = row.batch == number
+        try:
+            # Before the answers, so that a read after a reply sees what it says (guarantees.md G5). The hub starts anew
+            # at the log's head, so readers get the events from the log.
+            await self._load(row)
+        finally:
+            if is_stored:
+                batch.settle(self._project.writer.attempted)
+            else:
+                _refuse(batch.decisions, partial(_as_answer, fault))
+        if is_stored:
+            _end_run_if_wrong(batch, self._project.writer.attempted)
 
     def _note_fault(self, fault: StoreFault) -> None:
         project = self._project
@@ -257,6 +277,13 @@ class _Actor:
             project.breaker.record_fault(trio.current_time(), str(fault))
         project.last_fault = str(fault)
         project.log("storage.fault", project=project.name, fault=str(fault))
+
+
+def _end_run_if_wrong(batch: Batch, committed: Committed) -> None:
+    if committed.culprit is not None:
+        envelope = batch.decisions[committed.count].envelope
+        what = type(envelope.request.command).__name__ if envelope else "housekeeping"
+        raise DecidedWrong(what) from committed.culprit
 
 
 def _as_answer(fault: StoreFault) -> DomainError:

@@ -5,12 +5,12 @@ from typing import Any
 import apsw
 
 from intermute.core.agents import Caller
-from intermute.core.ids import ProjectName
+from intermute.core.ids import ProjectName, RandomBits
 from intermute.core.times import Now
-from intermute.project.handlers.table import QUERIES
+from intermute.project.handlers.table import COMMANDS, QUERIES
 from intermute.project.project import check_identity
 from intermute.project.state import ProjectState
-from intermute.project.transaction import Desk, FromStore
+from intermute.project.transaction import Desk, Facts, FromStore, Transaction
 from intermute.store.migrate import migrate
 
 
@@ -28,6 +28,17 @@ class BlankProject:
         answer = QUERIES[type(query)](query, Desk(state, now, caller))
         # In memory and empty, so it may run here instead of in a thread.
         return answer.work(self._connection) if isinstance(answer, FromStore) else answer
+
+    def rehearse(self, name: ProjectName, command: object, caller: Caller, now: Now, random_bits: RandomBits) -> Any:
+        """Return what an empty project would answer to a command that changes nothing there, or None if it changes it.
+
+        So a refused command makes no file either. Any: as Project.answer. Raises: DomainError.
+        """
+        state = ProjectState(name, 1, 0, 0)
+        check_identity(state, command, caller)
+        rehearsal = Transaction(state, now, caller, Facts(), random_bits)
+        answer = COMMANDS[type(command)](command, rehearsal)
+        return None if rehearsal.events else answer
 
     def close(self) -> None:
         """Let the memory go."""

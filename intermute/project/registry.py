@@ -55,7 +55,7 @@ class Registry:
         self._make_project = partial(
             Project, clock=clock, random_bits=random_bits, log=log, batch_max=batch_max, make_hop=make_hop
         )
-        self._supervisor, self._log = supervisor, log
+        self._supervisor, self._log, self._random_bits = supervisor, log, random_bits
         self._open: dict[ProjectName, Project] = {}
         self._locks: dict[ProjectName, trio.Lock] = {}
         self._tags: dict[str, ProjectName] = {}
@@ -77,13 +77,19 @@ class Registry:
 
     async def answer(self, name: ProjectName, question: object, caller: Caller) -> object:
         """Decide a command or answer a query of this project. Raises: DomainError."""
-        project = self._open.get(name)
-        if project is None:
-            if type(question) not in COMMANDS and not self.directory.has(name):
-                await trio.lowlevel.checkpoint()
-                return self._blank.answer(name, question, caller, self._blank_clock.now())
-            project = await self.project(name)
+        if name not in self._open and not self.directory.has(name):
+            await trio.lowlevel.checkpoint()
+            if (answer := self._answer_blank(name, question, caller)) is not None:
+                return answer
+        project = await self.project(name)
         return await project.answer(question, caller)
+
+    def _answer_blank(self, name: ProjectName, question: object, caller: Caller) -> object:
+        """Answer for a project that does not exist; None, if the question is a command that brings it into being."""
+        now = self._blank_clock.now()
+        if type(question) in COMMANDS:
+            return self._blank.rehearse(name, question, caller, now, self._random_bits)
+        return self._blank.answer(name, question, caller, now)
 
     async def project(self, name: ProjectName) -> Project:
         """Return the project, opened if need be.
@@ -91,10 +97,17 @@ class Registry:
         Raises: TooManyProjects, ProjectParked, ShuttingDown, StorageUnavailable.
         """
         known = self._open.get(name)
-        if known is not None:
+        if known is not None and known.state is not None:
             return known
         async with self._locked(name):
-            return self._open.get(name) or await self._start(name)
+            # Whoever began to open it may have left meanwhile; the child goes on, so this caller waits for it.
+            project = self._open.get(name) or await self._spawn(name)
+            try:
+                await self._supervisor.wait_started(CHILD_PREFIX + name)
+            except ChildNotStarted as failed:
+                raise ProjectParked(str(failed)) from None
+            self._note_opened(project)
+            return project
 
     async def names(self) -> list[ProjectName]:
         """Return the names of all projects in the data directory."""
@@ -159,10 +172,11 @@ class Registry:
             if not lock.locked() and not lock.statistics().tasks_waiting:
                 self._locks.pop(name, None)
 
-    async def _start(self, name: ProjectName) -> Project:
+    async def _spawn(self, name: ProjectName) -> Project:
         if self._is_stopping:
             raise ShuttingDown
         await self._make_room()
+        # No await from here to the end: the bound counts this project from now on.
         project = self._make_project(name, self.directory.path_of(name))
         spec = ChildSpec(
             name=CHILD_PREFIX + name,
@@ -171,23 +185,25 @@ class Registry:
             revive_after_s=_REVIVE_AFTER_S,
         )
         try:
-            await self._supervisor.start(spec)
+            self._supervisor.spawn(spec)
         except SupervisorClosed:
             raise ShuttingDown from None
         except ChildExists:  # An earlier run is still inside SQLite: never two writers on one file (guarantees.md G17).
             raise StorageUnavailable(5.0) from None
-        except ChildNotStarted as failed:
-            self._open[name] = project
-            raise ProjectParked(str(failed)) from None
         self._open[name] = project
-        self._tags[project_tag(name)] = name
-        self.directory.note(name)
-        self._log("project.opened", project=name, head=project.hub.head, reservations=project.known_leases())
         return project
+
+    def _note_opened(self, project: Project) -> None:
+        name = project.name
+        if self._tags.get(project_tag(name)) != name:
+            self._tags[project_tag(name)] = name
+            self.directory.note(name)
+            self._log("project.opened", project=name, head=project.hub.head, reservations=project.known_leases())
 
     async def _make_room(self) -> None:
         while len(self._open) >= limits.PROJECTS_LIVE_MAX:
-            quiet = [project for project in self._open.values() if project.is_quiet()]
+            # A name that is locked is being opened or closed: somebody waits for it.
+            quiet = [each for each in self._open.values() if each.is_quiet() and each.name not in self._locks]
             if not quiet:
                 raise TooManyProjects
             await self.close(min(quiet, key=lambda project: (project.known_leases() > 0, project.last_used_s)))

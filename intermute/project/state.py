@@ -66,9 +66,10 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
 
 
 def _lease(stored: ReservationRow, now: Now, previous: ProjectState | None) -> Reservation:
-    known = previous.leases.get(stored.id) if previous else None
-    if known is not None and known.expires_at_us == stored.expires_at_us:
-        deadline_s = known.deadline_s
+    known = previous.leases.versions(stored.id) if previous else []
+    same = [each.deadline_s for each in known if each.expires_at_us == stored.expires_at_us]
+    if same:
+        deadline_s = same[0]
     else:
         remaining_s = (stored.expires_at_us - now.wall_us) / SECOND_US
         # A wall clock that jumped while we were down must not stretch a lease beyond any that could be granted.

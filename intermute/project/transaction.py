@@ -6,14 +6,14 @@ or returns a `FromStore` that runs on a read connection.
 """
 
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import apsw
 
 from intermute.core.agents import Agent, Caller, Identity
 from intermute.core.events import Event, EventType
-from intermute.core.ids import AgentId, ProjectName, RandomBits, mint_id
+from intermute.core.ids import AgentId, Micros, ProjectName, RandomBits, ReservationId, mint_id
 from intermute.core.messages import Message, Receipt
 from intermute.core.times import Now
 from intermute.project.state import ProjectState
@@ -31,6 +31,17 @@ class Facts:
     messages: dict[str, Message | None] = field(default_factory=dict)
     receipts: dict[str, dict[AgentId, Receipt]] = field(default_factory=dict)
     reservations: dict[str, ReservationRow | None] = field(default_factory=dict)
+
+    def end(self, reservation_id: ReservationId, how: str, now_us: Micros) -> None:
+        """Take in that a reservation has ended."""
+        if row := self.reservations.get(reservation_id):
+            self.reservations[reservation_id] = replace(row, ended=how, ended_at_us=now_us)
+
+    def adopt(self, name: AgentId, agent_id: AgentId) -> None:
+        """Take in that what was sent to a name belongs to the agent that has registered under it."""
+        for receipts in self.receipts.values():
+            if name in receipts and agent_id not in receipts:
+                receipts[agent_id] = replace(receipts.pop(name), agent=agent_id)
 
 
 @dataclass(slots=True)

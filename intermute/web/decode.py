@@ -19,6 +19,7 @@ from intermute.core.operations import LEGACY_FIELDS, LEGACY_QUERY, Operation
 
 _REGEX_TEXT: Final = re.compile(r"matching regex '(.*)'", re.DOTALL)
 _WHERE: Final = re.compile(r" - at `\$(.*)`")
+_PROBLEMS_MAX: Final = 100  # fields named in one refusal, five times what our largest input has; each costs a search.
 _SHOWN_NAME_CHARS: Final = 80  # characters of an unknown field's name that a refusal repeats; the rest tells nothing.
 
 
@@ -123,6 +124,8 @@ def _take(
     source: str,
 ) -> None:
     for name, value in given.items():
+        if len(problems) >= _PROBLEMS_MAX:
+            return
         field = fields.get(name) or fields.get(name.lower())
         if field is None:
             if not _is_ignored(name, source):

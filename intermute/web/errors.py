@@ -24,6 +24,7 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.MetadataRequired: 400,
     errors.InvalidTransport: 400,
     errors.BadPattern: 400,
+    errors.PatternTooBroad: 400,
     errors.Unauthorized: 401,
     errors.ForeignProject: 403,
     errors.BrowserRefused: 403,

@@ -14,7 +14,7 @@ from quart.wrappers import Request, Websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
-from werkzeug.routing import RequestRedirect
+from werkzeug.routing import RequestRedirect, WebsocketMismatch
 
 from intermute.core.errors import (
     BodyTooLarge,
@@ -59,6 +59,8 @@ def build_app(front: Front, sockets: Sockets, log: Callable[..., None]) -> Quart
                 methods=[operation.method],
                 provide_automatic_options=False,
             )
+    for rule in app.url_map.iter_rules():
+        (rule.methods or set()).discard("HEAD")  # Werkzeug adds it to every GET; it is 405 (contract.md 0.1).
     for path in SOCKETS:
         app.add_websocket(path, endpoint=f"WS {path}", view_func=_socket_view(sockets))
     app.before_request(_gate(front))
@@ -133,9 +135,14 @@ def _gate(front: Front) -> Callable[[], Awaitable[Response | None]]:
 
 
 async def _http_error(error: HTTPException) -> Response:
-    source = request if has_request_context() else websocket
+    is_socket = not has_request_context()
+    source = websocket if is_socket else request
     refusal: DomainError
     match error:
+        case WrongMethod() | WebsocketMismatch() if is_socket:
+            refusal = UnknownRoute(source.path[:200], "/ws/events")
+        case WebsocketMismatch():
+            refusal = InvalidRequest([("Upgrade", "this path is a WebSocket: open it as one")])
         case WrongMethod():
             refusal = MethodNotAllowed(
                 request.method, [m for m in error.valid_methods or () if m not in ("HEAD", "OPTIONS")]

@@ -116,7 +116,7 @@ async def _write(socket: Websocket, subscription: _Subscription) -> _Close:
         directory = project.known_state().agents
         reader = directory.canonical(subscription.asked_as) if subscription.asked_as else None
         for event in page:
-            if is_for(event, reader, subscription.types):
+            if is_for(event, reader, subscription.types, directory.canonical):
                 fields = on_the_wire(event, project.name, subscription.asked_as)
                 await socket.send(msgspec.json.encode(fields).decode() + "\n")
             subscription.cursor = event.cursor

@@ -60,15 +60,19 @@ async def list_events(
 async def _look(project: Project, query: api.ListEvents, cursor: int) -> api.EventPage:
     """Return the next page after the cursor; a filter that hides everything is given up after some pages."""
     types = parse_types(query.type)
-    reader = project.known_state().agents.canonical(query.agent) if query.agent else None
+    canonical = project.known_state().agents.canonical
+    reader = canonical(query.agent) if query.agent else None
     limit = page_size(query.limit, limits.PAGE_DEFAULT)
     for _ in range(_HIDDEN_PAGES_MAX):
         events = await project.events_after(cursor, limit)
         if not events:
             break
         cursor = events[-1].cursor
-        if seen := [on_the_wire(event, project.name, query.agent) for event in events if is_for(event, reader, types)]:
-            return api.EventPage(events=seen, cursor=cursor)
+        mine = [event for event in events if is_for(event, reader, types, canonical)]
+        if mine:
+            return api.EventPage(
+                events=[on_the_wire(event, project.name, query.agent) for event in mine], cursor=cursor
+            )
     return api.EventPage(events=[], cursor=cursor)
 
 

@@ -13,7 +13,6 @@ from intermute.core.errors.agents import (
     TooManyAgents,
     UnknownAgent,
 )
-from intermute.core.errors.base import DomainError
 from intermute.core.errors.callers import (
     AgentHeaderMissing,
     AgentIdentityMismatch,
@@ -24,6 +23,7 @@ from intermute.core.errors.callers import (
     ProjectRequired,
     Unauthorized,
 )
+from intermute.core.errors.domain_error import DomainError
 from intermute.core.errors.messages import (
     InvalidTransport,
     LiveDeliveryFailed,
@@ -41,6 +41,7 @@ from intermute.core.errors.request import (
 )
 from intermute.core.errors.reservations import (
     BadPattern,
+    PatternTooBroad,
     ReservationConflict,
     ReservationEnded,
     ReservationLimit,
@@ -85,6 +86,7 @@ __all__ = [
     "NotYours",
     "OutcomeUnknown",
     "Overloaded",
+    "PatternTooBroad",
     "ProjectParked",
     "ProjectRequired",
     "ReservationConflict",

@@ -1,7 +1,7 @@
 """Refusals about agents."""
 
 from intermute.core import limits
-from intermute.core.errors.base import DomainError
+from intermute.core.errors.domain_error import DomainError
 
 
 class UnknownAgent(DomainError):

@@ -2,7 +2,7 @@
 
 from collections.abc import Mapping
 
-from intermute.core.errors.base import DomainError
+from intermute.core.errors.domain_error import DomainError
 
 
 class Unauthorized(DomainError):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from intermute.core import limits
-from intermute.core.errors.base import DomainError
+from intermute.core.errors.domain_error import DomainError
 
 
 class InvalidRequest(DomainError):

@@ -3,7 +3,7 @@
 from collections.abc import Mapping, Sequence
 
 from intermute.core import limits
-from intermute.core.errors.base import DomainError
+from intermute.core.errors.domain_error import DomainError
 
 
 class BadPattern(DomainError):
@@ -22,6 +22,16 @@ class BadPattern(DomainError):
     @property
     def details(self) -> Mapping[str, object]:
         return {"pattern": self.pattern[:1024]}
+
+
+class PatternTooBroad(DomainError):
+    """Finding what the patterns meet would hold up everyone else."""
+
+    code = "pattern_too_broad"
+
+    @property
+    def message(self) -> str:
+        return "These patterns meet too much of what is reserved to be decided at once: name a directory before the first wildcard, or ask for fewer patterns in one request."
 
 
 class ReservationConflict(DomainError):

@@ -1,7 +1,7 @@
 """Refusals and faults of a project or of the whole service."""
 
 from intermute.core import limits
-from intermute.core.errors.base import DomainError
+from intermute.core.errors.domain_error import DomainError
 
 
 class InvalidProject(DomainError):

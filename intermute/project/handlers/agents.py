@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import uuid
+from dataclasses import replace
 
 from intermute.core import limits
 from intermute.core.agents import Agent, session_key
@@ -56,6 +57,7 @@ def _register(command: RegisterAgent, session_id: str, name: str, tx: Transactio
         raise TooManyAgents
     free = directory.free_name(name, tx.now.mono_s) if name else directory.new_name(tx.random_bits, tx.now.mono_s)
     token = _new_token(tx)
+    _take_name(free, None, tx)
     agent = Agent(
         id=AgentId(tx.mint()),
         session_id=session_id or str(uuid.UUID(int=tx.random_bits(128), version=4)),
@@ -82,12 +84,13 @@ def _renew(known: Agent, command: RegisterAgent, name: str, token_hash: bytes | 
         wait_s = limits.AGENT_SILENCE_S - (tx.now.mono_s - known.heard_s)
         raise ActiveSessionConflict(known.name, wait_s)
     directory = tx.state.agents
-    wished = name or known.name
+    free = directory.free_name(name or known.name, tx.now.mono_s, except_for=known.id)
     token = _new_token(tx)
+    _take_name(free, known.id, tx)
     agent = Agent(
         id=known.id,
         session_id=(command.session_id or known.session_id).strip(),
-        name=directory.free_name(wished, tx.now.mono_s, except_for=known.id),
+        name=free,
         token_hash=hash_of_token(token),
         capabilities=known.capabilities if command.capabilities is None else tuple(command.capabilities),
         metadata=known.metadata if command.metadata is None else dict(command.metadata),
@@ -103,9 +106,21 @@ def _renew(known: Agent, command: RegisterAgent, name: str, token_hash: bytes | 
     return _registered(agent, token, tx, wished=name, renewed=True)
 
 
+def _take_name(name: str, taker: AgentId | None, tx: Transaction) -> None:
+    """Give the silent agent that still has this name another one: both could be live again, and a name means one agent."""
+    bearer = tx.state.agents.find(name)
+    if bearer is None or bearer.id == taker:
+        return
+    renamed = replace(bearer, name=tx.state.agents.unborne_name(name))
+    tx.state.agents.put(renamed)
+    tx.write(rows.save(renamed))
+    tx.emit(EventType.AGENT_RENEWED, _event_fields(renamed))
+
+
 def _adopt(agent: Agent, tx: Transaction) -> None:
     """Give the agent what was sent to, or reserved under, its name while nobody had it (design.md 6)."""
     tx.write(*rows.adopt_mail(agent))
+    tx.facts.adopt(AgentId(agent.name), agent.id)
     if tx.state.leases.rename_holder(AgentId(agent.name), agent.id):
         tx.write(reservation_rows.adopt(agent.id, agent.name))
 

@@ -19,6 +19,7 @@ def end_reservations(reservations: Iterable[Reservation], how: str, tx: Transact
         tx.state.leases.end(reservation)
         tx.write(rows.end(reservation.id, how, tx.now.wall_us))
         tx.emit(kind, {**reservation_event_fields(reservation, tx), "reason": how})
+        tx.facts.end(reservation.id, how, tx.now.wall_us)
         ended.append(str(reservation.id))
     return ended
 

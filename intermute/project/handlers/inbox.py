@@ -150,7 +150,7 @@ def get_message(query: GetMessage, desk: Desk) -> FromStore[MessageView]:
 def message_recipients(query: MessageRecipients, desk: Desk) -> FromStore[RecipientList]:
     """Return who received a message and what became of it; blind copies only to those who may know."""
     reader = desk.identity().address
-    find = desk.state.agents.find
+    find, canonical = desk.state.agents.find, desk.state.agents.canonical
 
     def view(receipt: Receipt) -> RecipientView:
         registered = find(receipt.agent)
@@ -166,17 +166,18 @@ def message_recipients(query: MessageRecipients, desk: Desk) -> FromStore[Recipi
         message = _one(connection, query.message_id)
         found = rows.receipts(connection, message.id)
         return RecipientList(
-            message_id=message.id, recipients=[view(each) for each in _visible(found, message, reader)]
+            message_id=message.id,
+            recipients=[view(each) for each in _visible(found, canonical(message.sender_id), reader)],
         )
 
     return FromStore(work)
 
 
-def _visible(receipts: Iterable[Receipt], message: Message, reader: AgentId | None) -> list[Receipt]:
+def _visible(receipts: Iterable[Receipt], sender: AgentId, reader: AgentId | None) -> list[Receipt]:
     return [
         each
         for each in receipts
-        if each.kind is not Kind.BCC or (reader is not None and reader in (message.sender_id, each.agent))
+        if each.kind is not Kind.BCC or (reader is not None and reader in (sender, each.agent))
     ]
 
 

@@ -56,7 +56,7 @@ def send_message(command: SendMessage, tx: Transaction) -> Sent:
     digest = content_hash(command)
     known = tx.facts.messages.get(command.id) if command.id else None
     if known is not None:
-        if known.sender_id != sender_id:
+        if directory.canonical(known.sender_id) != sender_id:  # It may have sent before it registered.
             raise MessageIdTaken(known.id)
         if known.content_hash == digest:
             return _sent(command, known, recipients, tx, replayed=True)
@@ -83,7 +83,7 @@ def send_message(command: SendMessage, tx: Transaction) -> Sent:
         cursor=cursor,
         first_cursor=known.first_cursor if known else cursor,
     )
-    _store(message, recipients, tx)
+    _store(message, recipients, known, tx)
     tx.heard(directory.find(sender_id))
     return _sent(command, message, recipients, tx, updated=known is not None)
 
@@ -95,13 +95,15 @@ def _check_transport(command: SendMessage) -> None:
         raise LiveDeliveryFailed
 
 
-def _store(message: Message, recipients: list[Recipient], tx: Transaction) -> None:
-    is_new = message.updated_at_us is None
+def _store(message: Message, recipients: list[Recipient], known: Message | None, tx: Transaction) -> None:
+    is_new = known is None
     tx.write(rows.save(message), *rows.deliver(message, recipients))
-    if message.thread_id:
-        for agent in participants(message.sender_id, recipients):
-            tx.write(inboxes.join_thread(message, agent, is_new=is_new))
     receipts = tx.facts.receipts.setdefault(message.id, {})
+    if message.thread_id:
+        # An update counts for those alone who did not have the message in this thread before.
+        counted = {message.sender_id, *receipts} if known and known.thread_id == message.thread_id else set()
+        for agent in participants(message.sender_id, recipients):
+            tx.write(inboxes.join_thread(message, agent, is_new=agent not in counted))
     for recipient in recipients:
         old = receipts.get(recipient.agent)
         receipts[recipient.agent] = Receipt(

@@ -48,7 +48,7 @@ def reserve(command: Reserve, tx: Transaction) -> ReservationView:
     lifetime = parse_lifetime(command.ttl_minutes, command.ttl_seconds)
     holder = _holder(command.agent_id or command.agent, tx)
     leases = tx.state.leases
-    held = len(leases.held_by(holder))
+    held = leases.count_of(holder)
     if held >= limits.RESERVATIONS_PER_AGENT_MAX:
         raise ReservationLimit(tx.state.agents.name_of(holder), held, len(patterns))
     if clashes := leases.conflicts(patterns, mode, holder, limit=limits.CONFLICTS_SHOWN_MAX + 1):

@@ -1,0 +1,92 @@
+"""The report: figures beside their targets, as a table for people and as JSON for programs."""
+
+import json
+import os
+import platform
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One line of the table. A target is met below it (`is_ceiling`) or from it on."""
+
+    figure: str
+    label: str
+    unit: str = ""
+    target: float | None = None
+    is_ceiling: bool = True
+
+    def is_met(self, value: float) -> bool:
+        """Tell whether the value is where it should be."""
+        return self.target is None or (value < self.target if self.is_ceiling else value >= self.target)
+
+
+# Targets: issue 2, "Speed and memory".
+LINES: Final = (
+    Line("start_s", "start to first 200 of /health, median", "s", 1.0),
+    Line("start_slowest_s", "  the slowest start", "s"),
+    Line("idle_rss_mb", "idle resident memory", "MB", 70.0),
+    Line("lock_table_check_p50_us", "lock table: check against {lock_table_entries:,.0f} entries, p50", "us", 50.0),
+    Line("lock_table_check_p99_us", "  p99", "us"),
+    Line("commits_per_s", "reference: single durable commits, this disk", "/s"),
+    Line("echo_per_s", "reference: bare trio echo", "/s"),
+    Line("echo_p50_ms", "  p50", "ms"),
+    Line("single_per_s", "durable reservations, one commit each", "/s"),
+    Line("single_p50_ms", "  p50", "ms"),
+    Line("single_p99_ms", "  p99", "ms"),
+    Line("single_server_cpu_us", "  server CPU a request", "us"),
+    Line("batched_per_s", "durable reservations, group commit", "/s"),
+    Line("batched_p50_ms", "  p50", "ms"),
+    Line("batched_p99_ms", "  p99", "ms"),
+    Line("batched_server_cpu_us", "  server CPU a request", "us"),
+    Line("ratio_batched_to_single", "  times one commit each", "x", 2.0, is_ceiling=False),
+    Line("ratio_batched_to_commits", "  times the disk's single commits", "x"),
+    Line("check_per_s", "checks (GET)", "/s"),
+    Line("check_p50_ms", "  p50", "ms"),
+    Line("check_p99_ms", "  p99", "ms"),
+    Line("check_server_cpu_us", "  server CPU a request", "us"),
+    Line("ratio_check_to_echo", "  share of the echo's rate", "x"),
+    Line("heartbeat_per_s", "heartbeats (POST)", "/s"),
+    Line("heartbeat_p50_ms", "  p50", "ms"),
+    Line("heartbeat_p99_ms", "  p99", "ms"),
+    Line("heartbeat_server_cpu_us", "  server CPU a request", "us"),
+    Line("reservations_kept", "reservations held, listed again after SIGKILL"),
+    Line("loaded_rss_mb", "  resident memory with them", "MB"),
+)
+
+
+def table(figures: Mapping[str, float]) -> str:
+    """Return the figures as lines of text."""
+    rows = [_row(line, figures) for line in LINES if line.figure in figures]
+    width = max(len(label) for label, _, _ in rows)
+    return "\n".join(f"{label:<{width}}  {value:>14}  {verdict}".rstrip() for label, value, verdict in rows)
+
+
+def missed(figures: Mapping[str, float]) -> list[str]:
+    """Return the names of the figures that miss their target."""
+    return [line.figure for line in LINES if line.figure in figures and not line.is_met(figures[line.figure])]
+
+
+def write_json(path: Path, figures: Mapping[str, float], options: Mapping[str, object]) -> None:
+    """Write figures, targets and surroundings to a file."""
+    document = {
+        "machine": {"cores": os.cpu_count(), "platform": platform.platform(), "python": platform.python_version()},
+        "options": dict(options),
+        "figures": dict(figures),
+        "targets": {line.figure: line.target for line in LINES if line.target is not None},
+        "missed": missed(figures),
+    }
+    path.write_text(json.dumps(document, indent=2) + "\n")
+
+
+def _row(line: Line, figures: Mapping[str, float]) -> tuple[str, str, str]:
+    value = figures[line.figure]
+    shown = f"{value:,.0f}" if value >= 100 else f"{value:.3g}"
+    verdict = ""
+    if line.target is not None:
+        sign = "<" if line.is_ceiling else ">="
+        verdict = f"{'ok' if line.is_met(value) else 'MISSED'} (target {sign} {line.target:g})"
+    return line.label.format_map(dict(figures)), f"{shown} {line.unit}".rstrip(), verdict

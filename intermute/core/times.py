@@ -29,3 +29,12 @@ def rfc3339(at_us: Micros) -> str:
 def rfc3339_seconds(at_us: Micros) -> str:
     """Return the instant to the second, as the original prints agents and thread summaries (contract.md 0.3)."""
     return datetime.fromtimestamp(at_us // SECOND_US, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def sortable(text: str) -> str:
+    """Return an instant that we have printed in a form whose order as text is its order in time.
+
+    With trailing zeros trimmed it is not: `…05.1Z` is before `…05.12Z` and comes after it as text (contract.md BUG-33).
+    """
+    whole, _, fraction = text.removesuffix("Z").partition(".")
+    return f"{whole}.{fraction:0<6}"

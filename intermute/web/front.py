@@ -9,6 +9,7 @@ from typing import Any
 
 import msgspec
 
+from intermute.core import limits
 from intermute.core.errors import (
     BodyTooLarge,
     DomainError,
@@ -20,8 +21,9 @@ from intermute.core.errors import (
     TooManyProjects,
 )
 from intermute.core.ids import DEFAULT_PROJECT, ProjectName, normal_project_name
-from intermute.core.limits import BODY_BYTES_MAX
 from intermute.core.operations import Operation, ProjectRule
+from intermute.core.times import sortable
+from intermute.project.handlers.inbox import page_size
 from intermute.project.registry import Registry
 from intermute.web.answer import Answer, Call
 from intermute.web.auth import KeyRing, Principal, authenticate
@@ -29,9 +31,6 @@ from intermute.web.decode import decode
 from intermute.web.errors import answered
 from intermute.web.gate import Gate
 from intermute.web.system import SYSTEM, Surroundings
-
-_GATHERED_PROJECTS_MAX = 64
-"""Projects over which one list is gathered: a quarter of those that may be open, so that a list evicts nobody else's."""
 
 
 class Front:
@@ -60,7 +59,7 @@ class Front:
         return await answered(self._answer(operation, call, path), on_bug)
 
     async def _answer(self, operation: Operation, call: Call, path: Mapping[str, str]) -> Answer:
-        if len(call.body) > BODY_BYTES_MAX:
+        if len(call.body) > limits.BODY_BYTES_MAX:
             raise BodyTooLarge
         principal = self._principal(operation, call)
         question = decode(operation, path, call.query, call.body)
@@ -127,20 +126,47 @@ class Front:
         operation: Operation,
         rows: str,
         order: str,
-        question: Any,
-        principal: Principal,  # Any: input.
+        question: Any,  # Any: the operation's input.
+        principal: Principal,
     ) -> object:
-        """Return one list over all projects, which the original promises to local callers (contract.md 0.7, P2 and P6)."""
+        """Return one list over all projects, which the original promises to local callers (contract.md 0.7, P2 and P6).
+
+        `limit` and `cursor` are those of the whole list; its cursor is a number of rows.
+        """
+        is_paged = hasattr(question, "cursor")
+        start = question.cursor or 0 if is_paged else 0
+        wanted = start + page_size(question.limit, limits.LIST_DEFAULT) if is_paged else None
         found: list[Any] = []
-        for name in (await self.registry.names())[:_GATHERED_PROJECTS_MAX]:
+        for name in await self.registry.names():
             try:
-                view = await self.registry.answer(name, question, principal.caller)
+                found += await self._rows_of(name, rows, question, principal, wanted)
             except (ProjectParked, StorageUnavailable, TooManyProjects):
                 continue  # A project that is out of order is seen in /health, and must not hide the others.
-            found += getattr(view, rows)
-        found.sort(key=lambda row: str(getattr(row, order)), reverse=True)
+        found.sort(key=lambda row: sortable(getattr(row, order)), reverse=True)
         assert operation.output is not None
-        return operation.output(**{rows: found})
+        if wanted is None:
+            return operation.output(**{rows: found})
+        return operation.output(**{rows: found[start:wanted], "next_cursor": wanted if len(found) > wanted else None})
+
+    async def _rows_of(
+        self,
+        name: ProjectName,
+        rows: str,
+        question: Any,  # Any: the operation's input.
+        principal: Principal,
+        wanted: int | None,
+    ) -> list[Any]:
+        """Return the first rows of one project's list, one more than are wanted; all of them where it has no pages."""
+        if wanted is None:
+            return list(getattr(await self.registry.answer(name, question, principal.caller), rows))
+        found: list[Any] = []
+        page = msgspec.structs.replace(question, cursor=None, limit=limits.PAGE_MAX)
+        while True:
+            view: Any = await self.registry.answer(name, page, principal.caller)
+            found += getattr(view, rows)
+            if view.next_cursor is None or len(found) > wanted:
+                return found[: wanted + 1]
+            page = msgspec.structs.replace(page, cursor=view.next_cursor)
 
 
 def named_project(text: str | None) -> ProjectName | None:

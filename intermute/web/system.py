@@ -64,8 +64,10 @@ async def _look(project: Project, query: api.ListEvents, cursor: int) -> api.Eve
     reader = canonical(query.agent) if query.agent else None
     limit = page_size(query.limit, limits.PAGE_DEFAULT)
     for _ in range(_HIDDEN_PAGES_MAX):
+        head = project.hub.head
         events = await project.events_after(cursor, limit)
-        if not events:
+        if not events:  # Beyond the newest event there is nothing to wait for, even if the head were further.
+            cursor = max(cursor, head)
             break
         cursor = events[-1].cursor
         mine = [event for event in events if is_for(event, reader, types, canonical)]

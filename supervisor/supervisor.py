@@ -101,7 +101,16 @@ class Supervisor:
         Cancellation: the child stays and goes on starting.
         """
         self.spawn(spec)
-        await self._wait_started(self._lifecycles[spec.name], run=1)
+        await self.wait_started(spec.name)
+
+    async def wait_started(self, name: str) -> None:
+        """Wait until the child has started for the first time; at once if it has.
+
+        Raises:
+            UnknownChild: no such name.
+            ChildNotStarted: see `start`.
+        """
+        await self._wait_started(self._find(name), run=1)
 
     async def stop(self, name: str) -> None:
         """End the child for good; a child that has ended already is fine.

@@ -6,7 +6,7 @@ The file is created 0600 before SQLite sees it, so there is no moment in which o
 
 import os
 from collections.abc import Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -91,6 +91,12 @@ def snapshot(connection: apsw.Connection) -> Iterator[apsw.Connection]:
     finally:
         if connection.in_transaction:  # SQLite itself ends it after some faults.
             connection.execute("ROLLBACK")
+
+
+def abandon(connection: apsw.Connection) -> None:
+    """Close a connection after a fault; what closing says is of no interest beside what went wrong before."""
+    with suppress(apsw.Error):
+        connection.close(force=True)
 
 
 def close(connection: apsw.Connection, *, checkpoint: bool = False) -> None:

@@ -35,6 +35,8 @@ class DataDirectory:
         """Create the directory, for its owner only. Raises: DirectoryRefused."""
         try:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
+            # A link on the way here is the operator's; a link in place of a project's file is refused (connection.py).
+            self.root = self.root.resolve()
             owner = self.root.stat()
         except OSError as error:
             raise DirectoryRefused(f"cannot use {self.root} as the data directory: {error}") from error

@@ -16,7 +16,7 @@ import apsw
 
 from intermute.core.ids import Micros, ProjectName
 from intermute.store import projects
-from intermute.store.connection import close, open_writer
+from intermute.store.connection import abandon, close, open_writer
 from intermute.store.faults import FaultKind, StoreFault, as_faults
 from intermute.store.hop import Hop
 from intermute.store.migrate import migrate
@@ -27,6 +27,12 @@ Group = Sequence[Statement]
 
 WAL_PAGES_MAX: Final = 1000
 """Pages in the log after which the writer moves them into the file; SQLite's own default, but at a moment we choose."""
+
+
+_BUGS: Final = (
+    apsw.ConstraintError, apsw.SQLError, apsw.BindingsError, apsw.MismatchError, apsw.TooBigError,  # what the schema refuses
+    TypeError, ValueError, OverflowError, KeyError,  # what cannot be bound: half a character, a number over 64 bits
+)  # fmt: skip
 
 
 class WrongFile(Exception):
@@ -51,6 +57,7 @@ class Writer:
     def __init__(self, path: Path, hop: Hop) -> None:
         self._path = path
         self._connection: apsw.Connection | None = None
+        self.attempted = Committed(0)
         self._wal_pages = 0
         self._hop = hop
 
@@ -61,16 +68,23 @@ class Writer:
         """
         return await self._hop(lambda: self._open(project, now_us))
 
-    async def commit(self, groups: Sequence[Group], *, head: int, batch: int, wall_us: Micros) -> Committed:
-        """Store the groups in one transaction and flush it. Raises: StoreFault, after which the outcome is unknown."""
-        return await self._hop(lambda: self._commit(groups, projects.advance(head, batch, wall_us)))
+    async def commit(self, groups: Sequence[Group], *, heads: Sequence[int], batch: int, wall_us: Micros) -> Committed:
+        """Store the groups in one transaction and flush it. Raises: StoreFault, after which the outcome is unknown.
 
-    async def look(self) -> ProjectRow:
+        Args: heads, the log's last cursor after no group, after the first one, and so on: one more than groups.
+        """
+        return await self._hop(lambda: self._commit(groups, heads, batch, wall_us))
+
+    async def look(self, batch: int, *, seals: bool) -> ProjectRow:
         """Reopen the file after a fault, and return the row that says which batch was committed last.
+
+        If it is the batch that failed, `attempted` tells how much of it is stored. If not, it must never be: a flush that
+        failed may leave the whole commit at the end of the log, unseen by everybody until a crash makes SQLite read the
+        log anew. With `seals` something is committed over it. Without, the caller knows that the log was not finished.
 
         Raises: StoreFault, where the file cannot be opened: the outcome stays unknown.
         """
-        return await self._hop(self._look)
+        return await self._hop(lambda: self._look(batch, seals=seals))
 
     async def close(self) -> None:
         """Move the log into the file and close it. Raises: StoreFault; the connection is closed all the same."""
@@ -98,7 +112,7 @@ class Writer:
                     )
                 self._own_checkpoints(connection)
         except BaseException:
-            connection.close(force=True)
+            abandon(connection)
             raise
         self._connection = connection
         return row, applied
@@ -112,36 +126,38 @@ class Writer:
         self._wal_pages = pages
         return apsw.SQLITE_OK
 
-    def _commit(self, groups: Sequence[Group], advance: Statement) -> Committed:
+    def _commit(self, groups: Sequence[Group], heads: Sequence[int], batch: int, wall_us: Micros) -> Committed:
         connection = self._connection
         if connection is None:
             raise StoreFault(FaultKind.IO, "the file is not open")
         assert not connection.in_transaction
+        assert len(heads) == len(groups) + 1
+        self.attempted = Committed(0)
         with as_faults():
             connection.execute("BEGIN IMMEDIATE")
-            committed = _run_groups(connection, groups)
-            connection.execute(*advance)
+            self.attempted = _run_groups(connection, groups)
+            connection.execute(*projects.advance(heads[self.attempted.count], batch, wall_us))
             connection.execute("COMMIT")
             # The batch is stored; moving the log on is housekeeping, whose failure must not be taken for the batch's.
             if self._wal_pages > WAL_PAGES_MAX:
                 with suppress(apsw.BusyError):  # A reader is on an old page; the next batch tries again.
                     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
-        return committed
+        return self.attempted
 
-    def _look(self) -> ProjectRow:
+    def _look(self, batch: int, *, seals: bool) -> ProjectRow:
         if self._connection is not None:
             connection, self._connection = self._connection, None
-            # Closing may fail for the same reason as the flush did; the handle is gone either way.
-            with suppress(apsw.Error):
-                connection.close(force=True)
+            abandon(connection)  # Closing may fail for the same reason as the flush did; the handle is gone either way.
         connection = open_writer(self._path)
         try:
             with as_faults():
                 row = projects.read(connection)
                 self._own_checkpoints(connection)
-            assert row is not None
+                assert row is not None
+                if seals and row.batch != batch:
+                    connection.execute(projects.SEAL)
         except BaseException:
-            connection.close(force=True)
+            abandon(connection)
             raise
         self._connection = connection
         return row
@@ -158,7 +174,7 @@ def _run_groups(connection: apsw.Connection, groups: Sequence[Group]) -> Committ
         try:
             for statement in group:
                 connection.execute(statement.sql, statement.values)
-        except (apsw.ConstraintError, apsw.SQLError, apsw.BindingsError, apsw.MismatchError, apsw.TooBigError) as bug:
+        except _BUGS as bug:
             connection.execute("ROLLBACK TO command")
             connection.execute("RELEASE command")
             return Committed(index, bug)

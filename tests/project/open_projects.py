@@ -1,0 +1,194 @@
+"""Whole projects in process: registry, actors and real files, on the trio thread, so that a mocked clock may leap.
+
+The gate stands for a disk that takes its time: a commit waits before it until the test opens it.
+"""
+
+import random
+from collections.abc import AsyncIterator, Callable
+from contextlib import asynccontextmanager
+from pathlib import Path
+from typing import Any, Final
+
+import trio
+import trio.testing
+
+from intermute.core.agents import Caller
+from intermute.core.errors import DomainError
+from intermute.core.ids import Micros, ProjectName, RandomBits
+from intermute.project.project import Project
+from intermute.project.registry import Registry
+from intermute.store import events as event_rows
+from intermute.store import projects
+from intermute.store.connection import close, open_reader
+from intermute.store.directory import DataDirectory
+from intermute.store.hop import Hop, inline_hop
+from intermute.store.projects import ProjectRow
+from supervisor import ChildHealth, ChildSpec, ChildState, Supervisor, open_supervisor
+
+DEMO: Final = ProjectName("demo")
+LOCAL: Final = Caller(is_local=True)
+START_US: Final = 1_784_714_400_000_000
+
+
+class SteppingClock:
+    """Both clocks: monotonic time is trio's, wall time runs with it and can be set. Counts how often it is read."""
+
+    def __init__(self) -> None:
+        self.offset_s = 0.0
+        self.readings = 0
+
+    def mono_s(self) -> float:
+        """Return trio's time."""
+        return trio.current_time()
+
+    def wall_us(self) -> Micros:
+        """Return a wall time that can be set forth and back."""
+        self.readings += 1
+        return Micros(START_US + round((trio.current_time() + self.offset_s) * 1_000_000))
+
+
+class Gate:
+    """Holds up the writers of all projects while it is shut; readers go on."""
+
+    def __init__(self) -> None:
+        self.waiting = 0
+        self._opened = trio.Event()
+        self._opened.set()
+        self._hops = 0
+
+    def shut(self) -> None:
+        """Let the next commit wait."""
+        self._opened = trio.Event()
+
+    def open(self) -> None:
+        """Let everybody go on."""
+        self._opened.set()
+
+    def let_one_through(self) -> None:
+        """Let the commit that waits go on, and the next one wait."""
+        opened, self._opened = self._opened, trio.Event()
+        opened.set()
+
+    def make_hop(self) -> Hop:
+        """Return a hop on the trio thread; every project asks for its writer's first, then for its reader's."""
+        self._hops += 1
+        is_writers = self._hops % 2 == 1
+        inline = inline_hop()
+
+        async def hop(work: Callable[[], Any], /) -> Any:  # Any: whatever the work returns.
+            if is_writers:
+                self.waiting += 1
+                await self._opened.wait()
+                self.waiting -= 1
+            return await inline(work)
+
+        return hop
+
+
+class Service:
+    """One data directory in service. `await service.run(command)` asks the project `demo`, or the one that is named."""
+
+    def __init__(self, registry: Registry, supervisor: Supervisor, clock: SteppingClock, gate: Gate) -> None:
+        self.registry, self.supervisor, self.clock, self.gate = registry, supervisor, clock, gate
+        self.log: list[tuple[str, dict[str, object]]] = []
+
+    async def run(self, question: object, caller: Caller = LOCAL, *, project: str = DEMO) -> Any:  # Any: a view.
+        """Decide a command or answer a query, as the front does."""
+        return await self.registry.answer(ProjectName(project), question, caller)
+
+    async def outcome(self, question: object, caller: Caller = LOCAL, *, project: str = DEMO) -> Any:  # Any: as `run`.
+        """Return the reply, or the error where one is raised."""
+        try:
+            return await self.run(question, caller, project=project)
+        except DomainError as error:
+            return error
+
+    async def together(self, *questions: object) -> list[Any]:  # Any: as `outcome`.
+        """Ask everything at once, in this order, and return the outcomes in this order."""
+        outcomes: dict[int, Any] = {}  # Any: as `outcome`.
+
+        async def one(at: int, question: object) -> None:
+            outcomes[at] = await self.outcome(question)
+
+        # The first one occupies the actor before the gate, so that the others gather into one batch, in order.
+        self.gate.shut()
+        async with trio.open_nursery() as nursery:
+            for at, question in enumerate(questions):
+                nursery.start_soon(one, at, question)
+                await trio.testing.wait_all_tasks_blocked()
+            self.gate.open()
+        return [outcomes[at] for at in range(len(questions))]
+
+    @property
+    def project(self) -> Project:
+        """The open project `demo`."""
+        found = self.registry.find_open(DEMO)
+        assert found is not None
+        return found
+
+    def health(self, project: str = DEMO) -> ChildHealth:
+        """Return what the supervisor knows of a project's actor."""
+        [found] = [child for child in self.supervisor.health() if child.name == f"project:{project}"]
+        return found
+
+    def logged(self, event: str) -> list[dict[str, object]]:
+        """Return the fields of all log lines of this event."""
+        return [fields for name, fields in self.log if name == event]
+
+    async def stop_project(self) -> None:
+        """Close the project `demo` and forget its memory."""
+        await self.registry.close(self.project)
+
+    async def sweeping(self) -> None:
+        """Let idle projects be closed from now on."""
+        await self.supervisor.start(ChildSpec(name="sweeper", main=self.registry.sweep))
+
+
+@asynccontextmanager
+async def serving(root: Path, *, random_bits: RandomBits | None = None) -> AsyncIterator[Service]:
+    """Serve a data directory for the length of the block."""
+    clock, gate = SteppingClock(), Gate()
+    log: list[tuple[str, dict[str, object]]] = []
+
+    def note(event: str, **fields: object) -> None:
+        log.append((event, fields))
+
+    def note_change(name: str, _old: ChildState, new: ChildState, error: BaseException | None) -> None:
+        note("actor.changed", name=name, state=new, error=error)
+
+    directory = DataDirectory(root)
+    directory.prepare()
+    async with open_supervisor(note_change) as supervisor:
+        registry = Registry(
+            directory, supervisor, clock, random_bits or random.Random(1).getrandbits, note, make_hop=gate.make_hop
+        )
+        service = Service(registry, supervisor, clock, gate)
+        service.log = log
+        try:
+            yield service
+        finally:
+            gate.open()
+            registry.stop()
+            with trio.CancelScope(shield=True):
+                await supervisor.stop_all()
+                await registry.close_readers()
+
+
+def stored_row(root: Path, project: str = DEMO) -> ProjectRow:
+    """Return the project's row as it is on the disk."""
+    connection = open_reader(DataDirectory(root).path_of(ProjectName(project)))
+    try:
+        row = projects.read(connection)
+    finally:
+        close(connection)
+    assert row is not None
+    return row
+
+
+def stored_events(root: Path, project: str = DEMO) -> list[str]:
+    """Return the types of the events on the disk."""
+    connection = open_reader(DataDirectory(root).path_of(ProjectName(project)))
+    try:
+        return [event.type for event in event_rows.after(connection, 0, 10_000)]
+    finally:
+        close(connection)

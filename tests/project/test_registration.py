@@ -1,0 +1,384 @@
+"""Registering, renewing, taking over, leaving: design.md 6."""
+
+import uuid
+
+import pytest
+from handler_bench import LOCAL, Bench, claiming, proving
+from pytest import raises
+
+from intermute.core import limits
+from intermute.core.agents import Caller
+from intermute.core.api.agents import AgentList, DeregisterAgent, GetAgent, ListAgents, MergeMetadata, RegisterAgent
+from intermute.core.api.messages import AckMessage, GetMessage, InboxCounts, SendMessage, Threads
+from intermute.core.api.reservations import ListReservations
+from intermute.core.errors import (
+    ActiveSessionConflict,
+    AgentHeaderMissing,
+    AgentIdentityMismatch,
+    InvalidRequest,
+    InvalidSessionId,
+    MetadataRequired,
+    UnknownAgent,
+)
+from intermute.project.project import check_identity
+
+SESSION = "0d6a3c5e-1a8b-4a0e-8a55-0a4f8a1b2c3d"
+SILENCE_S = limits.AGENT_SILENCE_S
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """An empty project."""
+    return Bench()
+
+
+def test_register_answers_with_identity_and_token(bench: Bench) -> None:
+    """A new agent learns its id, session, name and token, and where its inbox begins."""
+    anna = bench.register("anna")
+
+    assert anna.name == "anna"
+    assert uuid.UUID(anna.agent_id).version == 8
+    assert uuid.UUID(anna.session_id).version == 4
+    assert len(anna.token) == 32
+    assert anna.cursor == 0
+    assert not anna.renewed
+
+
+def test_register_without_name_makes_names_that_differ(bench: Bench) -> None:
+    """Agents that bring no name get one each."""
+    names = [bench.register().name for _ in range(50)]
+
+    assert len(set(names)) == 50
+    assert all(names)
+
+
+def test_register_blank_name_counts_as_none(bench: Bench) -> None:
+    """Spaces are no name."""
+    assert bench.register("   ").name.strip()
+
+
+def test_register_name_clash_gets_a_suffix(bench: Bench) -> None:
+    """Names of live agents are unique; the reply says which one it became."""
+    bench.register("anna")
+
+    second, third = bench.register("anna"), bench.register("anna")
+
+    assert [second.name, third.name] == ["anna-2", "anna-3"]
+    assert second.requested_name == "anna"
+    assert second.message is not None
+    assert "anna-2" in second.message
+
+
+def test_register_name_that_is_an_id_is_not_given(bench: Bench) -> None:
+    """No agent can pass for another by taking its id as a name."""
+    anna = bench.register("anna")
+
+    impostor = bench.register(anna.agent_id)
+
+    assert impostor.name == f"{anna.agent_id}-2"
+    assert bench.state.agents.canonical(anna.agent_id) == anna.agent_id
+
+
+def test_register_name_of_a_silent_agent_is_free(bench: Bench) -> None:
+    """After 5 silent minutes a name can be had, and it means the new bearer."""
+    bench.register("anna")
+    bench.wait(SILENCE_S)
+
+    second = bench.register("anna")
+
+    assert second.name == "anna"
+    assert bench.state.agents.canonical("anna") == second.agent_id
+
+
+def test_register_name_is_kept_until_the_silence_is_over(bench: Bench) -> None:
+    """A moment before 5 minutes the name is still taken."""
+    bench.register("anna")
+    bench.wait(SILENCE_S - 0.001)
+
+    assert bench.register("anna").name == "anna-2"
+
+
+def test_register_taken_name_is_lost_by_the_silent_agent(bench: Bench) -> None:
+    """An agent that comes back after its name was given away has another one: names of live agents stay unique."""
+    first = bench.register("anna")
+    bench.wait(SILENCE_S)
+    second = bench.register("anna")
+
+    bench.heartbeat(first.agent_id)
+
+    live = {agent.id: agent.name for agent in bench.state.agents if agent.is_live(bench.mono_s)}
+    assert live[second.agent_id] == "anna"  # type: ignore[index] # a NewType of str.
+    assert len(set(live.values())) == 2
+
+
+def test_register_names_mean_the_same_after_a_restart(bench: Bench) -> None:
+    """Who bears a name does not depend on when the memory was built."""
+    first = bench.register("anna", SESSION)
+    bench.wait(SILENCE_S)
+    bench.register("anna")
+    bench.wait(SILENCE_S)
+    renewed = bench.register("anna", SESSION)
+    assert renewed.agent_id == first.agent_id
+
+    bench.restart()
+
+    assert bench.state.agents.canonical("anna") == first.agent_id
+
+
+def test_register_same_session_and_name_renews(bench: Bench) -> None:
+    """An agent that crashed and starts again keeps its id and its reservations, while its old run still counts as live."""
+    anna = bench.register("anna", SESSION)
+    held = bench.reserve("anna", "src/**")
+
+    again = bench.register("anna", SESSION)
+
+    assert again.renewed
+    assert again.agent_id == anna.agent_id
+    assert again.token != anna.token
+    assert [each.id for each in bench.state.leases.held_by(bench.state.agents.canonical("anna"))] == [held.id]
+
+
+@pytest.mark.parametrize(
+    "spelling", [SESSION.upper(), f"{{{SESSION}}}", f"urn:uuid:{SESSION}", SESSION.replace("-", "")]
+)
+def test_register_session_spellings_are_one_session(bench: Bench, spelling: str) -> None:
+    """A UUID in another spelling is the same session (contract.md 8)."""
+    anna = bench.register("anna", SESSION)
+
+    assert bench.register("anna", spelling).agent_id == anna.agent_id
+
+
+def test_register_without_name_under_a_known_session_renews(bench: Bench) -> None:
+    """The session alone is enough where no other name is claimed."""
+    anna = bench.register("anna", SESSION)
+
+    again = bench.register(None, SESSION)
+
+    assert (again.agent_id, again.name) == (anna.agent_id, "anna")
+
+
+def test_register_other_name_on_a_live_session_is_refused(bench: Bench) -> None:
+    """A live agent's session is not given to another name; the refusal says how long to wait."""
+    bench.register("anna", SESSION)
+    bench.wait(60)
+
+    with raises(ActiveSessionConflict) as refused:
+        bench.register("ben", SESSION)
+
+    assert refused.value.holder == "anna"
+    assert refused.value.retry_after_s == pytest.approx(SILENCE_S - 60)
+
+
+def test_register_token_renames_a_live_session(bench: Bench) -> None:
+    """The agent's token proves that it may be renewed at once, under a new name."""
+    anna = bench.register("anna", SESSION)
+
+    renamed = bench.run(RegisterAgent(name="ben", session_id=SESSION, token=anna.token))
+
+    assert (renamed.agent_id, renamed.name, renamed.renewed) == (anna.agent_id, "ben", True)
+    assert bench.state.agents.find("anna") is None
+
+
+def test_register_token_in_the_header_counts(bench: Bench) -> None:
+    """X-Agent-Token proves as much as the field `token`."""
+    anna = bench.register("anna", SESSION)
+
+    renamed = bench.register("ben", SESSION, proving(anna))
+
+    assert renamed.agent_id == anna.agent_id
+
+
+def test_register_wrong_token_proves_nothing(bench: Bench) -> None:
+    """Another agent's token does not open a live session."""
+    bench.register("anna", SESSION)
+    carl = bench.register("carl")
+
+    with raises(ActiveSessionConflict):
+        bench.run(RegisterAgent(name="ben", session_id=SESSION, token=carl.token))
+
+
+def test_register_old_token_is_void_after_renewal(bench: Bench) -> None:
+    """A renewal gives a new token; the old one proves nothing any more."""
+    anna = bench.register("anna", SESSION)
+    bench.register("anna", SESSION)
+
+    with raises(AgentIdentityMismatch):
+        check_identity(bench.state, ListAgents(), proving(anna))
+
+
+def test_register_other_name_takes_a_silent_session_over(bench: Bench) -> None:
+    """After 5 silent minutes the session goes to whoever asks, exactly then."""
+    anna = bench.register("anna", SESSION)
+    bench.wait(SILENCE_S)
+
+    taken = bench.register("ben", SESSION)
+
+    assert (taken.agent_id, taken.name) == (anna.agent_id, "ben")
+
+
+def test_register_take_over_comes_not_early(bench: Bench) -> None:
+    """A moment before 5 minutes the session is still its holder's."""
+    bench.register("anna", SESSION)
+    bench.wait(SILENCE_S - 0.001)
+
+    with raises(ActiveSessionConflict):
+        bench.register("ben", SESSION)
+
+
+@pytest.mark.parametrize("session_id", ["x", "123", SESSION + "0", "0d6a3c5e-1a8b-4a0e-8a55-0a4f8a1b2c3g"])
+def test_register_session_id_must_be_a_uuid(bench: Bench, session_id: str) -> None:
+    """Anything but a UUID is refused."""
+    with raises(InvalidSessionId):
+        bench.register("anna", session_id)
+
+
+def test_register_adopts_mail_for_its_name(bench: Bench) -> None:
+    """What was sent to a name before anybody had it belongs to the agent that registers under it."""
+    sent = bench.run(SendMessage(sender="ben", to=["anna"], id="m1", body="hi", thread_id="t"))
+    assert sent.unregistered == ["anna"]
+
+    anna = bench.register("anna")
+
+    assert [message.id for message in bench.inbox(anna.agent_id).messages] == ["m1"]
+    assert bench.ask(InboxCounts(agent="anna")).unread == 1
+    assert [thread.thread_id for thread in bench.ask(Threads(agent="anna")).threads] == ["t"]
+    assert bench.run(AckMessage(message_id="m1", agent="anna")).ack_at is not None
+
+
+def test_register_adopts_mail_within_one_batch(bench: Bench) -> None:
+    """A registration and an acknowledgement that are stored together agree on who the recipient is."""
+    bench.send("ben", "anna", message_id="m1")
+
+    _, marked = bench.batch((RegisterAgent(name="anna"), LOCAL), (AckMessage(message_id="m1", agent="anna"), LOCAL))
+
+    assert not isinstance(marked, Exception)
+    assert bench.ask(InboxCounts(agent="anna")).total == 1
+
+
+def test_register_adopts_reservations_of_its_name(bench: Bench) -> None:
+    """What was reserved under a name goes to the agent that registers under it, on disk as well."""
+    held = bench.reserve("anna", "src/**")
+
+    anna = bench.register("anna")
+
+    assert [each.id for each in bench.state.leases.held_by(bench.state.agents.canonical("anna"))] == [held.id]
+    [listed] = bench.ask(ListReservations(agent=anna.agent_id)).reservations
+    assert listed.id == held.id
+    bench.reserve("anna", "src/a.py")
+
+
+def test_register_does_not_adopt_the_mail_of_another(bench: Bench) -> None:
+    """Mail of a registered agent stays its own when its name passes on."""
+    first = bench.register("anna")
+    bench.send("ben", "anna", message_id="m1")
+    bench.wait(SILENCE_S)
+
+    second = bench.register("anna")
+
+    assert bench.inbox(second.agent_id).messages == []
+    assert [message.id for message in bench.inbox(first.agent_id).messages] == ["m1"]
+
+
+def test_register_lets_a_sender_repeat_its_message(bench: Bench) -> None:
+    """Who sent under a name and then registered under it is the same sender."""
+    sent = bench.send("anna", "ben", message_id="m1")
+    bench.register("anna")
+
+    again = bench.send("anna", "ben", message_id="m1")
+
+    assert (again.cursor, again.replayed) == (sent.cursor, True)
+
+
+def test_register_keeps_the_senders_blind_copies(bench: Bench) -> None:
+    """Who sent under a name and then registered under it still sees whom it copied blindly."""
+    bench.run(SendMessage(sender="anna", to=["ben"], bcc=["carl"], id="m1"))
+    anna = bench.register("anna")
+
+    assert bench.ask(GetMessage(message_id="m1"), claiming(anna.agent_id)).bcc == ["carl"]
+
+
+def test_deregister_releases_and_frees_the_name(bench: Bench) -> None:
+    """Leaving gives back the reservations and the name; the mail stays."""
+    anna = bench.register("anna")
+    bench.send("ben", "anna", message_id="m1")
+    held = bench.reserve("anna", "src/**")
+
+    left = bench.run(DeregisterAgent(agent="anna"))
+
+    assert left.released == [held.id]
+    assert bench.register("anna").name == "anna"
+    assert [message.id for message in bench.inbox(anna.agent_id).messages] == ["m1"]
+    with raises(UnknownAgent):
+        bench.ask(GetAgent(agent=anna.agent_id))
+
+
+def test_deregister_of_another_with_a_token_is_refused(bench: Bench) -> None:
+    """A proved caller acts for itself alone."""
+    bench.register("anna")
+    ben = bench.register("ben")
+
+    with raises(AgentIdentityMismatch):
+        bench.run(DeregisterAgent(agent="anna"), proving(ben))
+
+
+def test_unknown_agents_are_refused(bench: Bench) -> None:
+    """Commands about nobody say so."""
+    for command in (DeregisterAgent(agent="nobody"), MergeMetadata(agent="nobody", metadata={"a": "b"})):
+        with raises(UnknownAgent):
+            bench.run(command)
+
+
+def test_metadata_merge_keeps_other_keys(bench: Bench) -> None:
+    """A merge sets what it names."""
+    bench.run(RegisterAgent(name="anna", metadata={"repo": "a", "x": "1"}))
+
+    view = bench.run(MergeMetadata(agent="anna", metadata={"x": "2"}))
+
+    assert view.metadata == {"repo": "a", "x": "2"}
+
+
+def test_metadata_merge_of_nothing_is_refused(bench: Bench) -> None:
+    """An empty merge is a mistake, told in the original's words."""
+    bench.register("anna")
+
+    for merge in (MergeMetadata(agent="anna"), MergeMetadata(agent="anna", metadata={})):
+        with raises(MetadataRequired):
+            bench.run(merge)
+
+
+@pytest.mark.parametrize(("keys", "is_refused"), [(63, False), (64, False), (65, True)])
+def test_metadata_keys_are_bounded(bench: Bench, keys: int, is_refused: bool) -> None:
+    """An agent has at most 64 keys, however they came together."""
+    bench.run(RegisterAgent(name="anna", metadata={str(each): "" for each in range(40)}))
+    merge = MergeMetadata(agent="anna", metadata={str(each): "" for each in range(40, keys)})
+
+    if is_refused:
+        with raises(InvalidRequest):
+            bench.run(merge)
+    else:
+        assert len(bench.run(merge).metadata) == keys
+
+
+def test_list_agents_pages_and_filters(bench: Bench) -> None:
+    """The most recently seen first; capabilities are alternatives; pages join without gap or repetition."""
+    for name, capabilities in (("a", ["go"]), ("b", ["python"]), ("c", None), ("d", ["rust", "go"])):
+        bench.run(RegisterAgent(name=name, capabilities=capabilities))
+        bench.wait(1)
+
+    def names(page: AgentList) -> list[str]:
+        return [agent.name for agent in page.agents]
+
+    assert names(bench.ask(ListAgents())) == ["d", "c", "b", "a"]
+    assert names(bench.ask(ListAgents(capability="go, python"))) == ["d", "b", "a"]
+    first = bench.ask(ListAgents(limit=3))
+    assert first.next_cursor == 3
+    assert names(bench.ask(ListAgents(limit=3, cursor=3))) == ["a"]
+
+
+def test_identity_token_without_agent_is_refused(bench: Bench) -> None:
+    """A token alone proves nothing; it belongs to an agent that must be named."""
+    anna = bench.register("anna")
+    nameless = Caller(is_local=True, token_hash=proving(anna).token_hash)
+
+    with raises(AgentHeaderMissing):
+        check_identity(bench.state, ListAgents(), nameless)

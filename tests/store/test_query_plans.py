@@ -1,0 +1,135 @@
+"""Every question that grows with the data goes through an index (design.md 1, goal 4)."""
+
+from collections.abc import Callable, Iterator
+
+import apsw
+import pytest
+
+from intermute.core.ids import AgentId, Micros, ProjectName
+from intermute.store import events, inboxes, messages, projects, reservations
+from intermute.store.migrate import migrate
+from intermute.store.statements import Statement
+
+ANNA = AgentId("anna")
+Question = Callable[[apsw.Connection], object]
+
+QUESTIONS: dict[str, tuple[Question, str]] = {
+    "inbox page": (
+        lambda c: inboxes.inbox(c, ANNA, cursor=5, limit=10, is_unread_only=False),
+        "SEARCH r USING INDEX recipients_by_agent (agent=? AND cursor>?)",
+    ),
+    "unread page": (
+        lambda c: inboxes.inbox(c, ANNA, cursor=5, limit=10, is_unread_only=True),
+        "SEARCH r USING INDEX recipients_unread (agent=? AND cursor>?)",
+    ),
+    "stale acknowledgements": (
+        lambda c: inboxes.stale(c, ANNA, until_us=Micros(1), limit=10),
+        "SEARCH r USING INDEX recipients_unacked (agent=?)",
+    ),
+    "counts": (lambda c: inboxes.counts(c, ANNA), "SEARCH recipients USING INDEX recipients_by_agent (agent=?)"),
+    "threads": (
+        lambda c: inboxes.threads(c, ANNA, before=9, limit=10),
+        "SEARCH threads USING INDEX threads_by_agent (agent=? AND last_cursor<?)",
+    ),
+    "thread": (
+        lambda c: inboxes.thread(c, "t", cursor=5, limit=10),
+        "SEARCH m USING INDEX messages_by_thread (thread_id=? AND cursor>?)",
+    ),
+    "one message": (lambda c: messages.one(c, "m"), "SEARCH m USING INDEX sqlite_autoindex_messages_1 (id=?)"),
+    "receipts": (lambda c: messages.receipts(c, "m"), "SEARCH recipients USING PRIMARY KEY (message_id=?)"),
+    "active reservations": (reservations.active, "SCAN reservations USING INDEX reservations_active"),
+    "active page": (
+        lambda c: reservations.page(c, holder=None, is_active=True, before=9, limit=10),
+        "SEARCH reservations USING INDEX reservations_active (fence<?)",
+    ),
+    "page of a holder": (
+        lambda c: reservations.page(c, holder=ANNA, is_active=False, before=9, limit=10),
+        "SEARCH reservations USING INDEX reservations_by_holder (holder=? AND fence<?)",
+    ),
+    "page of everything": (
+        lambda c: reservations.page(c, holder=None, is_active=False, before=9, limit=10),
+        "SEARCH reservations USING INDEX sqlite_autoindex_reservations_2 (fence<?)",
+    ),
+    "one reservation": (
+        lambda c: reservations.one(c, "r"),
+        "SEARCH reservations USING INDEX sqlite_autoindex_reservations_1 (id=?)",
+    ),
+    "events after": (
+        lambda c: events.after(c, 5, 10),
+        "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)",
+    ),
+    "oldest event": (events.oldest, "SEARCH events"),
+}
+
+WRITES: dict[str, tuple[Statement, str]] = {
+    "renewal": (
+        Statement("UPDATE reservations SET expires_at_us = 1 WHERE id = :id", {"id": "r"}),
+        "SEARCH reservations USING INDEX sqlite_autoindex_reservations_1 (id=?)",
+    ),
+    "adoption of reservations": (
+        reservations.adopt(ANNA, "name"),
+        "SEARCH reservations USING INDEX reservations_by_holder (holder=?)",
+    ),
+    "reading": (
+        messages.mark_read("m", ANNA, Micros(1)),
+        "SEARCH recipients USING PRIMARY KEY (message_id=? AND agent=?)",
+    ),
+}
+
+
+@pytest.fixture
+def connection() -> Iterator[apsw.Connection]:
+    """A project's database in memory."""
+    made = apsw.Connection(":memory:")
+    migrate(made, Micros(1))
+    projects.create(made, ProjectName("demo"), Micros(1))
+    yield made
+    made.close()
+
+
+def statements_of(connection: apsw.Connection, question: Question) -> list[tuple[str, object]]:
+    """Return what a question asks of SQLite, with its values."""
+    asked: list[tuple[str, object]] = []
+
+    def note(_cursor: apsw.Cursor, sql: str, values: object) -> bool:
+        asked.append((sql, values))
+        return True
+
+    connection.exec_trace = note
+    try:
+        question(connection)
+    finally:
+        connection.exec_trace = None
+    return asked
+
+
+def plan(connection: apsw.Connection, sql: str, values: object) -> list[str]:
+    """Return the steps of SQLite's plan."""
+    found = connection.execute(f"EXPLAIN QUERY PLAN {sql}", values)  # type: ignore[arg-type] # as it was asked.
+    return [str(step[3]) for step in found]
+
+
+@pytest.mark.parametrize("name", QUESTIONS)
+def test_question_uses_its_index(connection: apsw.Connection, name: str) -> None:
+    """The plan goes through the index that was made for the question, and sorts nothing on the side but a few receipts."""
+    question, expected = QUESTIONS[name]
+
+    [(sql, values)] = statements_of(connection, question)
+
+    steps = plan(connection, sql, values)
+    assert any(step.startswith(expected) for step in steps), steps
+    assert not any(step.startswith("SCAN") for step in steps if not step.startswith(expected)), steps
+    assert name == "receipts" or not any("TEMP B-TREE" in step for step in steps), steps
+
+
+@pytest.mark.parametrize("name", WRITES)
+def test_write_uses_an_index(connection: apsw.Connection, name: str) -> None:
+    """An update finds its rows through an index."""
+    statement, expected = WRITES[name]
+
+    assert plan(connection, statement.sql, statement.values) == [expected]
+
+
+def test_plan_without_an_index_is_a_scan(connection: apsw.Connection) -> None:
+    """Control: what no index answers shows up as a scan."""
+    assert plan(connection, "SELECT * FROM messages WHERE body = :body", {"body": "x"}) == ["SCAN messages"]

@@ -1,0 +1,319 @@
+"""A disk that fails at any moment: no acknowledged write is lost, nothing is stored by half, every answer is true (G3, G19)."""
+
+import json
+import shutil
+from collections.abc import Awaitable, Callable
+from functools import partial
+from pathlib import Path
+from typing import Any, TypeVar
+
+import apsw
+import pytest
+import trio
+import trio.testing
+from fault_scenario import Outcome, Step, finds, half_states, lies, message, play, prove_alive
+from faulty_vfs import Disk, Failure, faulty_disk
+from open_projects import DEMO, Service, serving, stored_events, stored_row
+from pytest import raises
+from trio.testing import MockClock
+
+from intermute.core.api.agents import RegisterAgent
+from intermute.core.api.messages import Inbox, SendMessage
+from intermute.core.api.reservations import CheckReservations, ListReservations, Reserve
+from intermute.core.breaker import BreakerState
+from intermute.core.errors import OutcomeUnknown, StorageFull, StorageUnavailable
+from intermute.store.directory import DataDirectory
+from intermute.store.writer import WAL_PAGES_MAX
+
+Result = TypeVar("Result")
+LETTER = SendMessage(sender="anna", to=["ben"], id="m1")
+
+
+def in_mocked_time(main: Callable[[], Awaitable[Result]]) -> Result:
+    """Run one simulation with a clock that leaps."""
+    return trio.run(main, clock=MockClock(autojump_threshold=0))
+
+
+async def simulate(root: Path, at: int, failure: Failure, *, is_sticky: bool) -> tuple[Outcome, Disk, int]:
+    """Play the scenario while the operation with this number fails; then prove that the project lives."""
+    with faulty_disk() as disk:
+        async with serving(root) as service:
+            disk.fail(at, failure, is_sticky=is_sticky)
+            outcome = await play(service)
+            operations = disk.operations
+            crash_image(root, root / "crashed")
+            disk.heal()
+            await prove_alive(service)
+    return outcome, disk, operations
+
+
+def crash_image(root: Path, target: Path) -> None:
+    """Copy what a process that is killed now leaves: files and logs, without the index in shared memory."""
+    target.mkdir()
+    for each in [*root.glob("*.db"), *root.glob("*.db-wal")]:
+        shutil.copy(each, target)
+
+
+@pytest.mark.parametrize(
+    ("failure", "is_sticky", "step"),
+    [(Failure.EIO, False, 1), (Failure.EIO, True, 4), (Failure.FULL, False, 4), (Failure.FULL, True, 4)],
+)
+def test_every_fault_is_answered_truly(tmp_path: Path, failure: Failure, is_sticky: bool, step: int) -> None:
+    """Wherever the disk fails, once or for good, the answers agree with the file, and the project recovers."""
+    _, _, operations = in_mocked_time(partial(simulate, tmp_path / "clean", 10**9, failure, is_sticky=False))
+    failures = 0
+
+    for at in range(1, operations + 1, step):
+        root = tmp_path / str(at)
+        outcome, disk, _ = in_mocked_time(partial(simulate, root, at, failure, is_sticky=is_sticky))
+        assert (at, disk.log[:1], lies(outcome, root)) == (at, disk.log[:1], [])
+        assert (at, disk.log[:1], half_states(root)) == (at, disk.log[:1], [])
+        assert (at, disk.log[:1], lies(outcome, root / "crashed")) == (at, disk.log[:1], [])
+        failures += bool(disk.failures)
+
+    assert failures > operations / step / 3
+
+
+def test_scenario_without_faults_is_stored(tmp_path: Path) -> None:
+    """Control: on a sound disk every step is answered with a reply but the one conflict that it contains."""
+    outcome, disk, operations = in_mocked_time(partial(simulate, tmp_path, 10**9, Failure.EIO, is_sticky=False))
+
+    assert {cls.__name__ for cls in outcome.classes} == {"ReservationConflict"}
+    assert lies(outcome, tmp_path) == half_states(tmp_path) == []
+    assert disk.failures == 0
+    assert operations > 100
+
+
+@pytest.mark.parametrize(
+    ("sql", "half_state"),
+    [
+        ("DELETE FROM recipients WHERE address = 'carl'", "a message has its recipients"),
+        ("DELETE FROM events WHERE cursor = 3", "cursors have no gap"),
+        ("UPDATE events SET type = 'x' WHERE type = 'reservation.created'", "a grant has its event"),
+        ("UPDATE events SET type = 'x' WHERE type = 'reservation.released'", "an end has its event"),
+        ("UPDATE project SET head = head + 1", "the head is the last cursor"),
+        ("UPDATE threads SET message_count = 7", "a thread counts its messages"),
+        ("UPDATE messages SET cursor = 1", "a message has its event"),
+    ],
+)
+def test_half_state_is_named(tmp_path: Path, sql: str, half_state: str) -> None:
+    """Control: a change that is stored by half is found."""
+    in_mocked_time(partial(simulate, tmp_path, 10**9, Failure.EIO, is_sticky=False))
+
+    apsw.Connection(str(DataDirectory(tmp_path).path_of(DEMO))).execute(sql)
+
+    assert half_state in half_states(tmp_path)
+
+
+def test_lie_is_named(tmp_path: Path) -> None:
+    """Control: a reply without its row and a refusal with one are both found."""
+    outcome, _, _ = in_mocked_time(partial(simulate, tmp_path, 10**9, Failure.EIO, is_sticky=False))
+    stored, lost = message("m1", "one"), Step(LETTER, finds("SELECT 1 WHERE 0"))
+
+    told = Outcome([*outcome.answers, (stored, StorageUnavailable()), (lost, object()), (stored, ValueError())])
+
+    assert len(lies(told, tmp_path)) == 2
+
+
+async def opened(service: Service) -> None:
+    """Bring the project into being, with agents."""
+    for name in ("anna", "ben"):
+        await service.run(RegisterAgent(name=name))
+
+
+def log_pages(service: Service) -> int:
+    """Return how many pages the project's write-ahead log has."""
+    log = service.project.path.with_name(f"{service.project.path.name}-wal")
+    return int(log.stat().st_size) // 4120  # bytes: a page and its header
+
+
+async def fill_log(service: Service) -> None:
+    """Bring the log close to where a commit moves it into the file."""
+    number = 0
+    while log_pages(service) < WAL_PAGES_MAX - 70:
+        await service.run(SendMessage(sender="anna", to=["ben"], id=f"filler{number}", body="x" * 200_000))
+        number += 1
+
+
+async def reserve_until_a_fault(service: Service, disk: Disk) -> Any:  # Any: the view of the reservation.
+    """Reserve until the checkpoint after a commit fails, and return that grant."""
+    for number in range(100):
+        disk.fail(2, only="sync")  # The first one is the commit's, the second one the checkpoint's.
+        granted = await service.run(Reserve(agent_id="zoe", path_pattern=f"a{number}", ttl_seconds=100))
+        if disk.failures:
+            return granted
+    raise AssertionError("no checkpoint came")
+
+
+async def test_fault_after_the_commit_is_no_fault(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A batch that is stored although its commit returned an error is answered as what it is, and can be read at once."""
+    with faulty_disk() as disk:
+        async with serving(tmp_path) as service:
+            await opened(service)
+            await fill_log(service)
+
+            granted = await reserve_until_a_fault(service, disk)
+
+            check = await service.run(CheckReservations(pattern=granted.path_pattern))
+            assert [each.reservation_id for each in check.conflicts] == [granted.id]
+            assert service.health().restarts == 0
+            assert len(service.logged("storage.fault")) == 1
+
+
+async def test_fault_after_the_commit_keeps_the_deadline(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A lease that was granted in spite of a fault ends in time, though nothing else happens."""
+    with faulty_disk() as disk:
+        async with serving(tmp_path) as service:
+            await opened(service)
+            await fill_log(service)
+            granted = await reserve_until_a_fault(service, disk)
+
+            await trio.sleep(100.01)
+
+            assert not (await service.run(CheckReservations(pattern=granted.path_pattern))).conflict
+
+
+async def test_fault_of_the_flush_is_final(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """What was answered as not stored does not come back from the log after the next crash of the process."""
+    with faulty_disk() as disk:
+        async with serving(tmp_path) as service:
+            await opened(service)
+            disk.fail(1, only="sync")
+            assert isinstance(await service.outcome(LETTER), StorageUnavailable)
+
+            crash_image(tmp_path, tmp_path / "crashed")
+
+    assert "message.created" not in stored_events(tmp_path / "crashed")
+
+
+async def test_fault_before_the_commit_is_not_applied(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Where the first write fails nothing was stored, and the answer says so; the next command works."""
+    with faulty_disk() as disk:
+        async with serving(tmp_path) as service:
+            await opened(service)
+            before = stored_row(tmp_path)
+            disk.fail(1, only="write")
+
+            with raises(StorageUnavailable):
+                await service.run(LETTER)
+
+            after = stored_row(tmp_path)
+            assert (after.head, after.batch) == (before.head, before.batch)
+            assert not (await service.run(LETTER)).replayed
+            assert (await service.run(LETTER)).replayed
+
+
+async def test_fault_refuses_what_rests_on_lost_changes(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Nobody is told of a conflict with a reservation that never came to be; a refusal with a ground of its own stands."""
+    with faulty_disk() as disk:
+        async with serving(tmp_path) as service:
+            await opened(service)
+            await service.run(Reserve(agent_id="anna", path_pattern="held"))
+            outcomes: dict[str, object] = {}
+
+            async def ask(agent: str, path: str) -> None:
+                outcomes[f"{agent} {path}"] = await service.outcome(Reserve(agent_id=agent, path_pattern=path))
+
+            service.gate.shut()
+            async with trio.open_nursery() as nursery:
+                nursery.start_soon(service.run, LETTER)
+                await trio.testing.wait_all_tasks_blocked()
+                for agent, path in (("ben", "held"), ("anna", "new"), ("ben", "new")):
+                    nursery.start_soon(ask, agent, path)
+                    await trio.testing.wait_all_tasks_blocked()
+                service.gate.let_one_through()
+                await trio.testing.wait_all_tasks_blocked()
+                disk.fail(1, only="write")
+                service.gate.open()
+
+            assert {name: type(each).__name__ for name, each in outcomes.items()} == {
+                "ben held": "ReservationConflict",
+                "anna new": "StorageUnavailable",
+                "ben new": "StorageUnavailable",
+            }
+
+
+async def test_fault_that_lasts_is_unknown_until_it_is_over(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Where not even a look is possible the answer is `outcome_unknown`; reads go on, and so does the project afterwards."""
+    with faulty_disk() as disk:
+        async with serving(tmp_path) as service:
+            await opened(service)
+            await service.run(SendMessage(sender="anna", to=["ben"], id="m0"))
+            disk.fail(1, is_sticky=True)
+
+            with raises(OutcomeUnknown):
+                await service.run(LETTER)
+            assert [each.id for each in (await service.run(Inbox(agent="ben"))).messages] == ["m0"]
+
+            disk.heal()
+            await trio.sleep(60)
+            await service.run(LETTER)
+
+
+async def test_fault_full_disk_refuses_each_write_and_no_read(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A full disk gives 507 for every write, opens no breaker, leaves reads alone, and is over when it is over (G19)."""
+    with faulty_disk() as disk:
+        async with serving(tmp_path) as service:
+            await opened(service)
+            disk.fail(1, Failure.FULL, is_sticky=True)
+            for _ in range(10):
+                with raises(StorageFull):
+                    await service.run(LETTER)
+                assert (await service.run(ListReservations())).reservations == []
+            assert service.project.breaker.state(trio.current_time()) is BreakerState.CLOSED
+            assert service.health().restarts == 0
+
+            disk.heal()
+
+            await service.run(LETTER)
+
+
+async def test_fault_of_five_batches_opens_the_breaker(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Five faults in a row let the disk rest: writes are refused at once, reads go on, one probe closes it again."""
+    with faulty_disk() as disk:
+        async with serving(tmp_path) as service:
+            await opened(service)
+            for _ in range(5):
+                disk.fail(1, only="write")
+                with raises(StorageUnavailable):
+                    await service.run(LETTER)
+            operations = disk.operations
+
+            with raises(StorageUnavailable) as refused:
+                await service.run(LETTER)
+
+            assert disk.operations == operations
+            assert refused.value.retry_after_s is not None
+            assert (await service.run(Inbox(agent="ben"))).messages == []
+            await trio.sleep(refused.value.retry_after_s)
+            await service.run(LETTER)
+            assert service.project.breaker.state(trio.current_time()) is BreakerState.CLOSED
+
+
+async def test_fault_in_one_project_leaves_the_others(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Two projects share no file and no breaker (G16)."""
+    with faulty_disk() as disk:
+        async with serving(tmp_path) as service:
+            await opened(service)
+            await service.run(LETTER, project="other")
+            for _ in range(6):
+                disk.fail(1, only="write")
+                await service.outcome(SendMessage(sender="anna", to=["ben"]))
+            disk.heal()
+
+            assert isinstance(await service.outcome(LETTER), StorageUnavailable)
+            assert (await service.run(LETTER, project="other")).replayed
+
+
+async def test_log_of_faults_names_them(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A fault is logged once, with the project and what the disk said, and stays visible in the report."""
+    with faulty_disk() as disk:
+        async with serving(tmp_path) as service:
+            await opened(service)
+            disk.fail(1, only="write")
+            await service.outcome(LETTER)
+
+            [logged] = service.logged("storage.fault")
+
+            assert logged == {"project": DEMO, "fault": "io: IOError: disk error: write"}
+            assert "disk error" in json.dumps(service.project.report())

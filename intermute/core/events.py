@@ -5,7 +5,7 @@ None for everyone in the project, or the addresses it is for; the project-wide s
 copied blindly.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Mapping
 from enum import StrEnum
 from typing import Any, NamedTuple
 
@@ -77,8 +77,3 @@ def parse_types(text: str | None) -> frozenset[str] | None:
     if text is None or not text.strip():
         return None
     return frozenset(part.strip() for part in text.split(",") if part.strip())
-
-
-def nearest_page(events: Sequence[Event], cursor: int) -> int:
-    """Return the cursor to go on from: that of the last event, or the one given."""
-    return events[-1].cursor if events else cursor

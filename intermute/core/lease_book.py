@@ -112,6 +112,8 @@ class LeaseBook:
 
     def rename_holder(self, old: AgentId, new: AgentId) -> int:
         """Give everything that `old` holds to `new`, and return how many reservations that is."""
+        if old == new:  # An agent may choose its own id as its name.
+            return 0
         renamed = self.held_by(old)
         for reservation in renamed:
             self._table.remove(reservation.id)
@@ -182,7 +184,9 @@ class LeaseBook:
         self, patterns: Sequence[Pattern], mode: Mode, asker: AgentId | None, *, limit: int
     ) -> list[Clash]:
         """Return the same, for what is stored: without grants and with releases that are still being flushed."""
-        wanted = limit + len(self._unstored_grants)
+        # A grant that is left out again takes up one place for each pair of its patterns and ours.
+        unstored = sum(len(self._by_id[each].patterns) for each in self._unstored_grants)
+        wanted = limit + unstored * len(patterns)
         found = self.conflicts(patterns, mode, asker, limit=wanted)
         clashes = [clash for clash in found if clash.held.id not in self._unstored_grants]
         for held in self._before_batch.values():

@@ -33,6 +33,7 @@ from supervisor import (
 )
 
 CHILD_PREFIX = "project:"
+_CLOSE_TIMEOUT_S = 5.0  # seconds; hazards.md 4.
 _SWEEP_S = 30.0  # seconds between looks for idle projects; a twentieth of the time until one counts as idle.
 _REVIVE_AFTER_S = 1.0  # seconds a parked project rests at first; guarantees.md G16: 1 to 60 s.
 
@@ -140,19 +141,24 @@ class Registry:
             self._tags.pop(project_tag(project.name), None)
             try:
                 await self._supervisor.stop(CHILD_PREFIX + project.name)
-                await project.reader.close()
-            except (ChildStillRunning, StoreFault) as error:
+            except ChildStillRunning as error:
                 self._log("project.close_failed", project=project.name, error=str(error))
-            else:
-                self._log("project.closed", project=project.name)
+            finally:
+                # Nobody knows the project any more, so whatever happened its reader is closed here or never.
+                with trio.move_on_after(_CLOSE_TIMEOUT_S, shield=True):
+                    await self._close_reader(project)
+            self._log("project.closed", project=project.name)
+
+    async def _close_reader(self, project: Project) -> None:
+        try:
+            await project.reader.close()
+        except StoreFault as fault:
+            self._log("storage.close_failed", project=project.name, fault=str(fault))
 
     async def close_readers(self) -> None:
         """Close what the actors do not close themselves; for the end of the process, after the supervisor's."""
         for project in self._open.values():
-            try:
-                await project.reader.close()
-            except StoreFault as fault:
-                self._log("storage.close_failed", project=project.name, fault=str(fault))
+            await self._close_reader(project)
         self._blank.close()
 
     def stop(self) -> None:

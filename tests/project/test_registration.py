@@ -79,6 +79,17 @@ def test_register_name_that_is_an_id_is_not_given(bench: Bench) -> None:
     assert bench.state.agents.canonical(anna.agent_id) == anna.agent_id
 
 
+def test_register_own_id_as_name_keeps_the_reservations(bench: Bench) -> None:
+    """An agent may call itself by its id; what it holds stays with it and can be given back."""
+    anna = bench.register("anna", SESSION)
+    held = bench.reserve("anna", "a")
+
+    renamed = bench.run(RegisterAgent(name=anna.agent_id, session_id=SESSION, token=anna.token))
+
+    assert renamed.name == anna.agent_id
+    assert bench.run(DeregisterAgent(agent=anna.agent_id)).released == [held.id]
+
+
 def test_register_name_of_a_silent_agent_is_free(bench: Bench) -> None:
     """After 5 silent minutes a name can be had, and it means the new bearer."""
     bench.register("anna")
@@ -382,3 +393,12 @@ def test_identity_token_without_agent_is_refused(bench: Bench) -> None:
 
     with raises(AgentHeaderMissing):
         check_identity(bench.state, ListAgents(), nameless)
+
+
+def test_token_alone_renews_its_agent(bench: Bench) -> None:
+    """An agent that kept nothing but its token is the same agent when it registers again."""
+    first = bench.register("anna")
+
+    again = bench.run(RegisterAgent(token=first.token))
+
+    assert (again.agent_id, again.name, again.renewed) == (first.agent_id, "anna", True)

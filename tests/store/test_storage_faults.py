@@ -136,10 +136,11 @@ async def fill_log(service: Service) -> None:
 
 
 async def reserve_until_a_fault(service: Service, disk: Disk) -> Any:  # Any: the view of the reservation.
-    """Reserve until the checkpoint after a commit fails, and return that grant."""
+    """Reserve until the checkpoint after a commit fails, and return that grant; it has the nearest deadline of all."""
     for number in range(100):
         disk.fail(2, only="sync")  # The first one is the commit's, the second one the checkpoint's.
-        granted = await service.run(Reserve(agent_id="zoe", path_pattern=f"a{number}", ttl_seconds=100))
+        wish = Reserve(agent_id="zoe", path_pattern=f"a{number}", ttl_seconds=10_000 - number)
+        granted = await service.run(wish)
         if disk.failures:
             return granted
     raise AssertionError("no checkpoint came")
@@ -164,13 +165,14 @@ async def test_fault_after_the_commit_keeps_the_deadline(tmp_path: Path, autojum
     """A lease that was granted in spite of a fault ends in time, though nothing else happens."""
     with faulty_disk() as disk:
         async with serving(tmp_path) as service:
-            await opened(service)
+            await service.run(LETTER)  # Nobody is registered, so no heartbeat wakes the ticker by chance.
             await fill_log(service)
             granted = await reserve_until_a_fault(service, disk)
 
-            await trio.sleep(100.01)
+            await trio.sleep(granted.expires_in_ms / 1000 + 0.01)
 
             assert not (await service.run(CheckReservations(pattern=granted.path_pattern))).conflict
+            assert (await service.run(CheckReservations(pattern="a0"))).conflict
 
 
 async def test_fault_of_the_flush_is_final(tmp_path: Path, autojump_clock: MockClock) -> None:

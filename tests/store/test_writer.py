@@ -1,7 +1,7 @@
 """The writer: one transaction a batch, a savepoint a command, and a look after a fault (design.md 3.2, G3)."""
 
 from collections.abc import AsyncIterator
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from pathlib import Path
 from typing import Final
 
@@ -130,6 +130,28 @@ async def test_commit_that_fails_is_unknown_until_a_look(tmp_path: Path) -> None
             assert (fault.value.kind, found.batch, found.head) == (FaultKind.IO, 1, 1)
             await writer.commit([[event(2)]], heads=[1, 2], batch=2, wall_us=NOW_US)
     assert cursors(path) == [1, 2]
+
+
+async def test_commit_with_a_culprit_and_a_fault_tells_what_is_stored(tmp_path: Path) -> None:
+    """Where the checkpoint fails after a commit that left a culprit out, a look still tells the two apart."""
+    path = tmp_path / "x.db"
+    with faulty_disk() as disk:
+        async with opened(path) as writer:
+            number = 0
+            while not disk.failures:
+                number += 1
+                disk.fail(2, only="sync")  # The first one is the commit's, the second one the checkpoint's.
+                large = Statement(_INSERT.replace("'{}'", ":data"), {"cursor": number, "data": "x" * 200_000})
+                with suppress(StoreFault):
+                    await writer.commit(
+                        [[large], [large]], heads=[number - 1, number, number + 1], batch=number, wall_us=NOW_US
+                    )
+
+            row_found = await writer.look(number, seals=True)
+
+            assert (row_found.batch, row_found.head) == (number, number)
+            assert writer.attempted.count == 1
+            assert isinstance(writer.attempted.culprit, apsw.ConstraintError)
 
 
 async def test_commit_without_a_file_is_a_fault(tmp_path: Path) -> None:

@@ -45,7 +45,10 @@ def register_agent(command: RegisterAgent, tx: Transaction) -> Registered:
     session_id = (command.session_id or "").strip()
     name = (command.name or "").strip()
     token_hash = hash_of_token(command.token) if command.token else tx.caller.token_hash
-    known = tx.state.agents.of_session(session_key(session_id)) if session_id else None
+    if session_id:
+        known = tx.state.agents.of_session(session_key(session_id))
+    else:
+        known = tx.state.agents.of_token(token_hash) if token_hash else None
     if known is not None:
         return _renew(known, command, name, token_hash, tx)
     return _register(command, session_id, name, tx)

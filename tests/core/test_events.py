@@ -1,0 +1,79 @@
+"""Events: who gets which, and what they look like on the wire (contract.md 2.2, design.md 5)."""
+
+import pytest
+
+from intermute.core.events import Event, EventType, is_for, on_the_wire, parse_types
+from intermute.core.ids import AgentId, Micros, ProjectName
+
+AT_US = Micros(1_784_714_400_000_000)
+FOR_ALL = Event(1, EventType.RESERVATION_CREATED, AT_US, None, {"path_pattern": "a", "agent_id": "x"})
+FOR_ANNA = Event(2, EventType.MESSAGE_CREATED, AT_US, frozenset({"id-anna", "carl"}), {"message_id": "m"})
+
+
+def canonical(address: str) -> AgentId:
+    """Carl has registered since; his id is new."""
+    return AgentId("id-carl" if address == "carl" else address)
+
+
+@pytest.mark.parametrize(
+    ("event", "reader", "types", "is_shown"),
+    [
+        (FOR_ALL, None, None, True),
+        (FOR_ALL, "id-ben", None, True),
+        (FOR_ANNA, None, None, True),
+        (FOR_ANNA, "id-anna", None, True),
+        (FOR_ANNA, "id-ben", None, False),
+        (FOR_ANNA, "id-carl", None, True),
+        (FOR_ANNA, "id-anna", {"message.created"}, True),
+        (FOR_ANNA, "id-anna", {"message.ack"}, False),
+        (FOR_ALL, None, {"message.created"}, False),
+    ],
+)
+def test_event_is_for_its_audience(event: Event, reader: str | None, types: set[str] | None, is_shown: bool) -> None:
+    """Everyone, or the addresses it is for, an agent that registered under one of them included; of the wished types."""
+    asked = None if reader is None else AgentId(reader)
+
+    assert is_for(event, asked, None if types is None else frozenset(types), canonical) == is_shown
+
+
+def test_event_on_the_wire_is_a_superset_in_order() -> None:
+    """The type's own fields and the common ones, sorted by name."""
+    fields = on_the_wire(FOR_ALL, ProjectName("demo"), "anna")
+
+    assert list(fields) == sorted(fields)
+    assert fields == {
+        "agent_id": "x",
+        "created_at": "2026-07-22T10:00:00Z",
+        "cursor": 1,
+        "path_pattern": "a",
+        "project": "demo",
+        "type": "reservation.created",
+    }
+
+
+def test_event_repeats_the_address_that_the_reader_used() -> None:
+    """An addressed event names the reader as it asked; a stream of the whole project tells no address."""
+    assert on_the_wire(FOR_ANNA, ProjectName("demo"), "anna")["agent"] == "anna"
+    assert "agent" not in on_the_wire(FOR_ANNA, ProjectName("demo"), None)
+
+
+def test_event_cannot_forge_the_common_fields() -> None:
+    """Data of an event never covers its cursor, its type or its project."""
+    forged = FOR_ALL._replace(data={"cursor": 99, "type": "x", "project": "other", "created_at": "never"})
+
+    fields = on_the_wire(forged, ProjectName("demo"), None)
+
+    assert (fields["cursor"], fields["type"], fields["project"]) == (1, "reservation.created", "demo")
+
+
+@pytest.mark.parametrize(
+    ("text", "types"), [(None, None), ("", None), (" , ", set()), ("a", {"a"}), (" a , b,,a", {"a", "b"})]
+)
+def test_types_are_a_list_with_commas(text: str | None, types: set[str] | None) -> None:
+    """No wish is every type; blanks around names mean nothing."""
+    assert parse_types(text) == types
+
+
+def test_event_types_are_named_by_subject_and_past() -> None:
+    """Each name is a subject and what happened to it (style.md 9)."""
+    assert all(len(kind.split(".")) == 2 and kind == kind.lower() for kind in EventType)

@@ -1,0 +1,88 @@
+"""A query changes nothing: neither what is stored nor what is remembered (design.md 4, GET never mutates)."""
+
+from dataclasses import replace
+
+import msgspec
+import pytest
+from handler_bench import Bench, claiming
+
+from intermute.core.api.agents import Heartbeat
+from intermute.core.api.messages import SendMessage
+from intermute.core.api.reservations import ReleaseReservation
+from intermute.core.errors import DomainError
+from intermute.core.operations import OPERATIONS
+from intermute.project.handlers.table import QUERIES
+
+READS = sorted({each.input for each in OPERATIONS if each.method == "GET"} & set(QUERIES), key=lambda cls: cls.__name__)
+ANSWERS = {"agent": "anna", "message_id": "m1", "thread_id": "t", "pattern": "a"}
+"""What the queries are asked for, by field; the rest is left out."""
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A project with an agent, a message, a reservation, an ended one, and a batch on its way to the disk."""
+    made = Bench()
+    made.register("anna")
+    made.run(SendMessage(sender="ben", to=["anna"], bcc=["carl"], id="m1", thread_id="t", ack_required=True))
+    made.reserve("anna", "a")
+    made.run(ReleaseReservation(reservation_id=made.reserve("anna", "b").id))
+    return made
+
+
+def remembered(bench: Bench) -> object:
+    """Return a copy of the memory that can be compared."""
+    state = bench.state
+    return (
+        [replace(agent) for agent in state.agents],
+        list(state.leases),
+        state.head,
+        state.batch,
+        set(state.unflushed_heartbeats),
+        set(state.unstored_agents),
+    )
+
+
+def query_of(kind: type, bench: Bench) -> object:
+    """Return a query that finds something."""
+    fields = {field.name for field in msgspec.structs.fields(kind)}
+    values = {name: value for name, value in ANSWERS.items() if name in fields}
+    if "reservation_id" in fields:
+        values["reservation_id"] = next(iter(bench.state.leases)).id
+    return kind(**values)
+
+
+@pytest.mark.parametrize("kind", READS, ids=lambda cls: cls.__name__)
+def test_query_changes_nothing(bench: Bench, kind: type) -> None:
+    """Asked as a stranger and as an agent, with the database closed to writing."""
+    before, changes = remembered(bench), bench.connection.total_changes()
+    bench.connection.execute("PRAGMA query_only = ON")
+
+    for caller in (claiming("anna"), claiming("nobody")):
+        bench.ask(query_of(kind, bench), caller)
+
+    assert remembered(bench) == before
+    assert bench.connection.total_changes() == changes
+
+
+def test_query_that_changes_memory_is_found(bench: Bench) -> None:
+    """Control: the heartbeat, which goes the way of the queries and is a POST, does change memory."""
+    before = remembered(bench)
+    bench.wait(1)
+
+    bench.ask(Heartbeat(agent="anna"))
+
+    assert remembered(bench) != before
+
+
+@pytest.mark.parametrize("kind", READS, ids=lambda cls: cls.__name__)
+def test_query_of_an_empty_project_is_answered(kind: type) -> None:
+    """Nothing there is an empty answer or a refusal that says what is missing, never a bug."""
+    fields = {field.name for field in msgspec.structs.fields(kind)}
+    values = {name: value for name, value in {**ANSWERS, "reservation_id": "r"}.items() if name in fields}
+
+    try:
+        answer = Bench().ask(kind(**values))
+    except DomainError as refused:
+        assert refused.code.startswith("unknown_")
+    else:
+        assert answer is not None

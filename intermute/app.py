@@ -32,7 +32,7 @@ from intermute.web.auth import KeyRing
 from intermute.web.front import Front
 from intermute.web.gate import LOCAL_HOSTS, Gate
 from intermute.web.health import HealthReport
-from intermute.web.keys import Keys, KeysRefused, bootstrap, load_keys
+from intermute.web.keys import DEV_PROJECT, Keys, KeysRefused, bootstrap, load_keys
 from intermute.web.lane import build_app
 from intermute.web.server import Listener, ListenError, ServerLimits, open_tcp_listener, open_unix_listener, serve
 from intermute.web.sockets import Sockets
@@ -58,7 +58,7 @@ BUSY_LIMIT_S: Final = (
 WATCH_EVERY_S: Final = 1.0  # seconds between the watchdog's rounds.
 SHUTDOWN_LIMIT_S: Final = 9.5  # seconds from the signal to the end, whatever hangs; design.md 5 promises 10.
 _SETTLED_AFTER_S: Final = 0.5  # seconds after the start, by which everything that stays has been built.
-_COLLECTOR_THRESHOLDS: Final = (20_000, 20, 50)  # objects and generations between collections; measured, see above.
+_COLLECTOR_THRESHOLDS: Final = (20_000, 20, 50)  # allocations and generations per collection; see `_tune_collector`.
 
 
 class ExitCode(IntEnum):
@@ -166,7 +166,7 @@ def _load_keys(settings: Settings, log: Log) -> Keys:
     try:
         made = bootstrap(settings.keys_file)
         if made is not None:
-            log("keys.bootstrapped", file=str(settings.keys_file), project="dev")
+            log("keys.bootstrapped", file=str(settings.keys_file), project=DEV_PROJECT)
         return load_keys(settings.keys_file)
     except KeysRefused as refused:
         raise StartRefused(str(refused)) from refused
@@ -181,7 +181,7 @@ def _listen(settings: Settings, log: Log) -> list[Listener]:
     except ListenError as error:
         for listener in listeners:
             listener.close()
-        raise StartRefused(str(error)) from error
+        raise StartRefused(error.strerror) from error
     if settings.host not in LOCAL_HOSTS and f"[{settings.host}]" not in LOCAL_HOSTS:
         log(
             "server.not_loopback",

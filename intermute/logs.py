@@ -14,14 +14,16 @@ from typing import Any, Final
 from intermute.config import LogFormat
 
 _FIELD_CHARS_MAX: Final = 512  # characters of one field; guarantees.md T18.
-_WARNINGS: Final = frozenset(
+WARNINGS: Final = frozenset(
     {
-        "actor.backing_off", "actor.parked", "storage.fault", "storage.read_fault", "storage.close_failed",
-        "project.close_failed", "keys.reload_failed", "keys.bootstrap_failed", "watchdog.found", "server.not_loopback",
-        "connection.failed",
+        "actor.parked", "storage.fault", "storage.read_fault", "storage.close_failed", "project.close_failed",
+        "keys.reload_failed", "watchdog.found", "server.not_loopback", "server.accept_failed", "server.full",
+        "server.peer_refused", "connection.stalled",
     }
 )  # fmt: skip
-_ERRORS: Final = frozenset({"request.crashed", "actor.crashed", "app.failed", "server.failed"})
+"""Degraded, but served (style.md 36)."""
+ERRORS: Final = frozenset({"request.crashed", "actor.crashed", "app.failed", "connection.failed", "server.failed"})
+"""Someone has to look; with a traceback. Whatever stands in neither set is a change of state, at INFO."""
 
 _logger = logging.getLogger("intermute")
 
@@ -37,7 +39,7 @@ def configure(log_format: LogFormat) -> None:
 
 def log(event: str, **fields: Any) -> None:  # Any: whatever a line is about; rendered with str.
     """Write one line. An exception in `error` comes with its traceback where someone has to look."""
-    level = logging.ERROR if event in _ERRORS else logging.WARNING if event in _WARNINGS else logging.INFO
+    level = logging.ERROR if event in ERRORS else logging.WARNING if event in WARNINGS else logging.INFO
     error = fields.get("error")
     if isinstance(error, BaseException):
         fields["error"] = f"{type(error).__name__}: {error}"

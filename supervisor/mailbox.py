@@ -47,11 +47,6 @@ class Mailbox(Generic[Req, Rep]):
         """Count the requests that wait to be taken."""
         return len(self._control) + len(self._waiting)
 
-    @property
-    def closed_reason(self) -> str | None:
-        """Return why asks are refused now, or None while they are taken."""
-        return self._closed_reason
-
     # ---- the askers' part
 
     async def ask(self, request: Req, *, timeout_s: float) -> Rep:

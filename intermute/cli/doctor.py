@@ -21,7 +21,6 @@ def doctor(data: Path) -> None:
         raise click.ClickException(
             f"there is no directory {data}: name one with --data, or start `intermute serve` to make it"
         )
-    is_well = True
     is_new_enough = sqlite_version() >= SQLITE_OLDEST
     _line("SQLite", apsw.sqlite_lib_version(), "" if is_new_enough else "too old: upgrade apsw")
     mode = data.stat().st_mode & 0o777

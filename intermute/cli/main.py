@@ -7,7 +7,7 @@ from pathlib import Path
 import click
 
 from intermute import __version__
-from intermute.app import ExitCode, run
+from intermute.app import run
 from intermute.cli.demo import demo
 from intermute.cli.doctor import doctor
 from intermute.cli.options import data_option
@@ -26,9 +26,8 @@ _EPILOG = """Examples:
   intermute demo                           watch three agents share this repository
   intermute doctor                         look into ./intermute-data
 
-Exit codes: 0 well, 1 failed, 2 wrong usage, 3 refused to start or unwell, 4 shutdown got stuck.
+Exit codes: 0 well, 1 failed, 2 wrong usage, 3 refused to start or unwell, 4 shutdown got stuck, 130 second signal.
 """
-
 
 _keys_option = click.option(
     "--keys-file",
@@ -59,11 +58,7 @@ def cli(context: click.Context) -> None:
 )
 @data_option("Directory of the projects' files; made if it is not there.")
 @click.option("--socket", type=click.Path(path_type=Path), help="Also listen on this Unix socket.")
-@click.option(
-    "--keys-file",
-    type=click.Path(path_type=Path),
-    help="Keys file; else INTERMUTE_KEYS_FILE, else ./intermute.keys.yaml.",
-)
+@_keys_option
 @click.option(
     "--allow-host", multiple=True, metavar="NAME", help="A further name in the Host header to answer to; repeatable."
 )
@@ -92,11 +87,7 @@ def serve(
 
 @cli.command(epilog="Example:  intermute init --project acme --keys-file ./keys.yaml")
 @click.option("--project", required=True, help="The project that the key opens.")
-@click.option(
-    "--keys-file",
-    type=click.Path(path_type=Path),
-    help="Keys file; else INTERMUTE_KEYS_FILE, else ./intermute.keys.yaml.",
-)
+@_keys_option
 @click.option("--hashed", is_flag=True, help="Store only the key's SHA-256; then this is the only time it is shown.")
 def init(project: str, keys_file: Path | None, hashed: bool) -> None:
     """Make an API key for a project; a running server takes it up by itself."""
@@ -134,6 +125,3 @@ cli.add_command(demo)
 def main() -> None:
     """Run the command line; the console script."""
     cli(prog_name="intermute")
-
-
-__all__ = ["ExitCode", "main"]

@@ -8,9 +8,6 @@ from typing import Final
 
 # Bodies and pages
 BODY_BYTES_MAX: Final = 1024 * 1024  # contract.md 0.2: the original's cap where it has one; here for every body.
-JSON_DEPTH_MAX: Final = (
-    32  # guarantees.md T11: deeper than any body of ours (4), shallow enough for any parser's stack.
-)
 PAGE_DEFAULT: Final = 100  # rows; the original's inbox page.
 PAGE_MAX: Final = 1000  # rows; the original's largest page. At 1 KiB a row a page stays near 1 MiB.
 LIST_DEFAULT: Final = (

@@ -9,7 +9,6 @@ import trio
 from intermute import __version__
 from intermute.core.api.system import HealthView
 from intermute.core.breaker import BreakerState
-from intermute.project.project import Project
 from intermute.project.registry import CHILD_PREFIX, Registry
 from supervisor import ChildHealth, ChildState, Supervisor
 
@@ -52,7 +51,7 @@ class HealthReport:
 
     def _project(self, child: ChildHealth, name: str) -> dict[str, Any]:  # Any: see HealthView.
         opened = next((each for each in self._registry.open_projects() if each.name == name), None)
-        return {"project": name, **_child(child), **(_opened(opened) if opened else {})}
+        return {"project": name, **_child(child), **(opened.report() if opened else {})}
 
     def _process(self, children: tuple[ChildHealth, ...]) -> dict[str, Any]:  # Any: see HealthView.
         return {
@@ -76,7 +75,3 @@ def _child(child: ChildHealth) -> dict[str, Any]:  # Any: see HealthView.
         "busy_for_s": None if child.busy_for_s is None else round(child.busy_for_s, 3),
         "next_restart_in_s": None if child.next_restart_in_s is None else round(child.next_restart_in_s, 1),
     }
-
-
-def _opened(project: Project) -> dict[str, Any]:  # Any: see HealthView.
-    return project.report()

@@ -100,7 +100,9 @@ def _digest(key: str) -> bytes:
     except ValueError:
         digest = b""
     if len(digest) != hashlib.sha256().digest_size:
-        raise KeysRefused(f"auth init: parse keys file: {key!r} is not sha256: and 64 hex digits")
+        raise KeysRefused(
+            f"auth init: parse keys file: {key[: len(HASHED) + 4] + '…'!r} is not sha256: and 64 hex digits"
+        )
     return digest
 
 
@@ -112,7 +114,10 @@ def _load_document(path: Path) -> dict[str, Any]:  # Any: see parse_keys.
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
-        raise KeysRefused(f"auth init: parse keys file: {error}") from error
+        # PyYAML's text quotes the line, which may be a key, and this one is logged.
+        mark = getattr(error, "problem_mark", None)
+        where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "a character in it"
+        raise KeysRefused(f"auth init: parse keys file: {where} is not valid YAML") from None
     if document is None:
         return {}
     if not isinstance(document, dict):

@@ -15,6 +15,7 @@ from known_keys import with_key
 from server_process import ServerProcess, run_command, until
 
 from intermute.cli.main import cli
+from intermute.web.keys import KeysRefused, load_keys
 
 
 @pytest.fixture(scope="module")
@@ -157,6 +158,27 @@ def test_wrong_file_keeps_the_server_from_starting(tmp_path: Path, text: str | b
     assert words in refused.stderr
     assert "Traceback" not in refused.stderr
     assert "k-123456" not in refused.stderr
+
+
+@pytest.mark.parametrize(
+    "text",
+    [
+        "projects:\n  acme:\n    keys:\n    - top-secret-key: a: b\n",
+        "projects: {acme: {keys: ['top-secret-key",
+        "projects: {acme: {keys: [sha256:top-secret-key]}}",
+        "projects: {acme: {keys: [top-secret-key]}, umbra: {keys: [top-secret-key]}}",
+    ],
+)
+def test_wrong_file_is_refused_without_quoting_a_key(tmp_path: Path, text: str) -> None:
+    """What is said of a wrong file goes to the log, so it names the place and never the key that stands there."""
+    path = tmp_path / "keys.yaml"
+    path.write_text(text)
+
+    with pytest.raises(KeysRefused) as refused:
+        load_keys(path)
+
+    assert str(refused.value).startswith("auth init: ")
+    assert "secret" not in str(refused.value)
 
 
 def test_environment_names_the_keys_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -299,7 +299,7 @@ def test_mail_to_a_name_waits_for_whoever_registers_under_it(client: httpx.Clien
 
 def test_message_keeps_metadata_and_attachments(client: httpx.Client, project: str) -> None:
     """Metadata and attachments (name and path) are stored and returned."""
-    attached = [{"name": "log", "path": "/tmp/log.txt"}]
+    attached = [{"name": "log", "path": "/srv/log.txt"}]
     send(client, project, "a1", ["b1"], metadata={"k": "v"}, attachments=attached)
 
     received = inbox(client, project, "b1")[0]

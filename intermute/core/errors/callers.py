@@ -29,7 +29,7 @@ class ForeignProject(DomainError):
 
 
 class ProjectRequired(DomainError):
-    """Key mode, and the original demands the project in the body (contract.md 0.7, class P1)."""
+    """The caller has a key, and registering or sending names no project (contract.md 0.7, class P1)."""
 
     code = "project_required"
 
@@ -39,7 +39,7 @@ class ProjectRequired(DomainError):
 
 
 class BrowserRefused(DomainError):
-    """A Host, Origin or Sec-Fetch-Site header says that a web page sent this."""
+    """An Origin or Sec-Fetch-Site header says that a web page sent this."""
 
     code = "browser_refused"
 

@@ -18,7 +18,7 @@ class InvalidRequest(DomainError):
     @property
     def message(self) -> str:
         named = "; ".join(f"{field}: {problem}" for field, problem in self.problems[:20])
-        return f"Correct these fields and send the request again: {named}."
+        return f"Correct these fields and send the request again: {named}{'' if named.endswith('?') else '.'}"
 
     @property
     def details(self) -> Mapping[str, object]:

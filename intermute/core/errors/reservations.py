@@ -7,7 +7,7 @@ from intermute.core.errors.domain_error import DomainError
 
 
 class BadPattern(DomainError):
-    """A pattern that the dialect refuses; `reason` says how to mend it."""
+    """A pattern that the dialect refuses; `message` says how to mend it."""
 
     code = "bad_pattern"
 

@@ -15,7 +15,7 @@ class InvalidProject(DomainError):
 
 
 class Overloaded(DomainError):
-    """The project's mailbox is full."""
+    """The project's mailbox is full, or its turn did not come in time; the command was not begun."""
 
     code = "overloaded"
     retry_after_s = float(limits.RETRY_AFTER_S)
@@ -84,7 +84,7 @@ class OutcomeUnknown(DomainError):
 
 
 class TooSlow(DomainError):
-    """The command was not begun within its deadline, or its answer did not come in time."""
+    """The command was begun, and its answer did not come in time; it may still be applied."""
 
     code = "deadline_exceeded"
     retry_after_s = 2.0

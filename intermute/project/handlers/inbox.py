@@ -33,7 +33,7 @@ from intermute.store import inboxes
 from intermute.store import messages as rows
 
 _NEWEST = 2**63 - 1
-_STALE_AFTER_S = 1800
+_STALE_AFTER_S = 1800  # seconds; the original's default (contract.md 1.3).
 
 
 def page_size(wished: int | None, default: int) -> int:

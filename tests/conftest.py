@@ -5,6 +5,7 @@ from collections.abc import Iterator
 
 import httpx
 import pytest
+from hypothesis import HealthCheck, settings
 from known_keys import ACME_KEY, KEYS_FILE, UMBRA_KEY, with_key
 from server_process import REMOTE, ServerProcess
 
@@ -55,3 +56,8 @@ def umbra(server: ServerProcess) -> Iterator[httpx.Client]:
 def project() -> str:
     """A project that no other test uses."""
     return f"project-{next(_numbers)}"
+
+
+# A slow machine is no failure: how long drawing takes says nothing about the rules under test (style.md 38).
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")

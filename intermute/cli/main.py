@@ -8,6 +8,7 @@ import click
 
 from intermute import __version__
 from intermute.app import run
+from intermute.cli.check import check
 from intermute.cli.demo import demo
 from intermute.cli.doctor import doctor
 from intermute.cli.options import data_option
@@ -25,8 +26,10 @@ _EPILOG = """Examples:
   intermute init --project acme            make an API key for project acme
   intermute demo                           watch three agents share this repository
   intermute doctor                         look into ./intermute-data
+  intermute check src/a.py                 is it free? For commit hooks and builds
 
 Exit codes: 0 well, 1 failed, 2 wrong usage, 3 refused to start or unwell, 4 shutdown got stuck, 130 second signal.
+`intermute check` has its own; its --help lists them.
 """
 
 _keys_option = click.option(
@@ -118,6 +121,7 @@ def openapi() -> None:
     click.echo(openapi_document().decode(), nl=False)
 
 
+cli.add_command(check)
 cli.add_command(doctor)
 cli.add_command(demo)
 

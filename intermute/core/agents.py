@@ -126,6 +126,13 @@ class Directory:
         found = self.find(address)
         return found.id if found else AgentId(address)
 
+    def addresses_of(self, address: str) -> frozenset[str]:
+        """Return every address that means the same agent: its id and its name, or the address itself while nobody has it."""
+        found = self.find(address)
+        if found is None:
+            return frozenset({address})
+        return frozenset(each for each in (found.id, found.name) if self.find(each) is found)
+
     def name_of(self, address: AgentId) -> str:
         """Return the name to show for a canonical address."""
         found = self._by_id.get(address)

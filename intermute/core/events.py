@@ -5,12 +5,14 @@ None for everyone in the project, or the addresses it is for; the project-wide s
 copied blindly.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from enum import StrEnum
-from typing import Any, NamedTuple
+from typing import Any, Final, NamedTuple
 
-from intermute.core.ids import AgentId, Micros, ProjectName
+from intermute.core.ids import Micros, ProjectName
 from intermute.core.times import rfc3339
+
+_EVENT_CHARS: Final = 512  # what the event's own objects take; a guess, near what 1,024 small ones take in all.
 
 
 class EventType(StrEnum):
@@ -28,6 +30,12 @@ class EventType(StrEnum):
     RESERVATION_RENEWED = "reservation.renewed"
     RESERVATION_RELEASED = "reservation.released"
     RESERVATION_EXPIRED = "reservation.expired"
+    RESERVATION_TRANSFERRED = "reservation.transferred"
+    RESERVATION_WANTED = "reservation.wanted"
+    RESERVATION_FORCE_RELEASED = "reservation.force_released"
+
+
+_MARKS: Final = frozenset({EventType.MESSAGE_READ, EventType.MESSAGE_ACK})
 
 
 class Event(NamedTuple):
@@ -40,25 +48,36 @@ class Event(NamedTuple):
     data: Mapping[str, Any]  # Any: JSON fields of this type of event; docs/api.md lists them.
 
 
-def is_for(
-    event: Event, reader: AgentId | None, types: frozenset[str] | None, canonical: Callable[[str], AgentId]
-) -> bool:
-    """Tell whether this reader gets the event: `reader` None is the whole project, `types` None is every type.
+def weight(event: Event) -> int:
+    """Return about how many characters of memory the event takes."""
+    fields = sum(_chars(value) for value in event.data.values())
+    return fields + sum(map(len, event.audience or ())) + _EVENT_CHARS
 
-    An event that was addressed to a name before anyone had it is for the agent that `canonical` now finds under it.
+
+def _chars(value: Any) -> int:  # Any: see Event.data.
+    if isinstance(value, str):
+        return len(value)
+    if isinstance(value, Mapping):
+        return sum(len(name) + _chars(part) for name, part in value.items())
+    return sum(map(_chars, value)) if isinstance(value, (list, tuple)) else 0
+
+
+def is_for(event: Event, reader: frozenset[str] | None, types: frozenset[str] | None) -> bool:
+    """Tell whether a reader with these addresses gets the event: None is the whole project, and for `types` every type.
+
+    An event that was addressed to a name before anyone had it is for the agent that has the name now.
     """
     if types is not None and event.type not in types:
         return False
-    if reader is None or event.audience is None or reader in event.audience:
-        return True
-    return any(canonical(address) == reader for address in event.audience)
+    return reader is None or event.audience is None or not reader.isdisjoint(event.audience)
 
 
 def on_the_wire(event: Event, project: ProjectName, asked_as: str | None) -> dict[str, Any]:  # Any: see Event.data.
     """Return the event as a client gets it: a superset of the original's object, with its keys in sorted order.
 
     `asked_as` is the address the reader itself used; events that are addressed to somebody repeat it as `agent`, since
-    the original's clients compare it with their own name.
+    the original's clients compare it with their own name. A reading or an acknowledgement that is addressed is that of a
+    blind copy, so a stream of the whole project hears of it without the name.
     """
     fields = {
         **event.data,
@@ -69,6 +88,8 @@ def on_the_wire(event: Event, project: ProjectName, asked_as: str | None) -> dic
     }
     if event.audience is not None and asked_as is not None:
         fields["agent"] = asked_as
+    elif event.audience is not None and event.type in _MARKS:
+        fields.pop("agent_id", None)
     return dict(sorted(fields.items()))
 
 

@@ -54,7 +54,7 @@ class LeaseBook:
     _table: LockTable = field(default_factory=LockTable)
     _unstored_grants: set[ReservationId] = field(default_factory=set)
     _before_batch: dict[ReservationId, Reservation] = field(default_factory=dict)
-    """What the running batch has renewed or ended, as it is stored."""
+    """What the running batch has renewed, handed over or ended, as it is stored."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -65,6 +65,13 @@ class LeaseBook:
     def get(self, reservation_id: str) -> Reservation | None:
         """Return the active reservation of this id."""
         return self._by_id.get(ReservationId(reservation_id))
+
+    def committed(self, reservation_id: str) -> Reservation | None:
+        """Return the active reservation of this id as it is stored: without what is still being flushed."""
+        known = ReservationId(reservation_id)
+        if known in self._before_batch:
+            return self._before_batch[known]
+        return None if known in self._unstored_grants else self._by_id.get(known)
 
     def held_by(self, holder: AgentId) -> list[Reservation]:
         """Return the holder's active reservations, the oldest first."""
@@ -99,16 +106,31 @@ class LeaseBook:
         self._note_deadline(renewed)
         return renewed
 
+    def hand_over(self, reservation: Reservation, holder: AgentId, fence: int) -> Reservation:
+        """Give a reservation to another holder under a new fence, and return it with that; all else stays.
+
+        Whether the new holder may have it is decided by `conflicts` with `besides`.
+        """
+        assert fence > reservation.fence
+        handed_over = replace(reservation, holder=holder, fence=fence)
+        self._note_change(reservation)
+        self._take_out(reservation)
+        self.load(handed_over)
+        return handed_over
+
     def end(self, reservation: Reservation) -> None:
         """Take a reservation out; the running batch will store its end."""
+        self._take_out(reservation)
+        self._note_change(reservation)
+        self._unstored_grants.discard(reservation.id)
+
+    def _take_out(self, reservation: Reservation) -> None:
         del self._by_id[reservation.id]
         self._table.remove(reservation.id)
         mine = self._by_holder[reservation.holder]
         mine.discard(reservation.id)
         if not mine:
             del self._by_holder[reservation.holder]
-        self._note_change(reservation)
-        self._unstored_grants.discard(reservation.id)
 
     def rename_holder(self, old: AgentId, new: AgentId) -> int:
         """Give everything that `old` holds to `new`, and return how many reservations that is."""
@@ -130,6 +152,10 @@ class LeaseBook:
     def versions(self, reservation_id: ReservationId) -> list[Reservation]:
         """Return the reservation as the running batch leaves it and as it was before, where there are such."""
         return [each[reservation_id] for each in (self._by_id, self._before_batch) if reservation_id in each]
+
+    def _has_fence(self, held: Reservation) -> bool:
+        current = self._by_id.get(held.id)
+        return current is not None and current.fence == held.fence
 
     def _note_change(self, reservation: Reservation) -> None:
         if reservation.id not in self._unstored_grants:
@@ -162,35 +188,54 @@ class LeaseBook:
             heapq.heappush(self._deadlines, (reservation.deadline_s, reservation.id))
         return list(ended.values())
 
-    def conflicts(self, patterns: Sequence[Pattern], mode: Mode, asker: AgentId | None, *, limit: int) -> list[Clash]:
+    def conflicts(
+        self,
+        patterns: Sequence[Pattern],
+        mode: Mode,
+        asker: AgentId | None,
+        *,
+        besides: ReservationId | None = None,
+        limit: int,
+        budget: WorkBudget | None = None,
+    ) -> list[Clash]:
         """Return what others hold that stands in the way, in the order in which it was granted, at most `limit`.
 
-        The bound is one on work: a request for `**` meets everything that is held. Raises: PatternTooBroad.
+        The bound is one on work: a request for `**` meets everything that is held. A request that asks several times
+        hands in one budget for all of them. `besides` is a reservation that does not count. Raises: PatternTooBroad.
         """
-        budget = WorkBudget()
+        budget = budget or WorkBudget()
         clashes: list[Clash] = []
         for pattern in patterns:
             clashes += [
                 Clash(self._by_id[ReservationId(found.entry.entry_id)], found.entry.pattern, pattern, found.example)
                 for found in self._table.conflicts(
-                    pattern, mode, asker or NOBODY, limit=limit - len(clashes), budget=budget
+                    pattern, mode, asker or NOBODY, besides=besides, limit=limit - len(clashes), budget=budget
                 )
             ]
             if len(clashes) >= limit:
                 break
-        return _in_order(clashes)
+        return in_order(clashes)
 
     def committed_conflicts(
-        self, patterns: Sequence[Pattern], mode: Mode, asker: AgentId | None, *, limit: int
+        self,
+        patterns: Sequence[Pattern],
+        mode: Mode,
+        asker: AgentId | None,
+        *,
+        limit: int,
+        budget: WorkBudget | None = None,
     ) -> list[Clash]:
-        """Return the same, for what is stored: without grants and with releases that are still being flushed."""
-        # A grant that is left out again takes up one place for each pair of its patterns and ours.
-        unstored = sum(len(self._by_id[each].patterns) for each in self._unstored_grants)
+        """Return the same, for what is stored: without grants, and with releases as with givers, still being flushed."""
+        # What changed hands or ended in this batch is shown as it was; a renewal keeps the fence and everything else.
+        was = [held for held in self._before_batch.values() if not self._has_fence(held)]
+        hidden = self._unstored_grants.union(held.id for held in was)
+        # What is left out again takes up one place for each pair of its patterns and ours.
+        unstored = sum(len(self._by_id[each].patterns) for each in hidden if each in self._by_id)
         wanted = limit + unstored * len(patterns)
-        found = self.conflicts(patterns, mode, asker, limit=wanted)
-        clashes = [clash for clash in found if clash.held.id not in self._unstored_grants]
-        for held in self._before_batch.values():
-            if held.id in self._by_id or held.holder == asker or compatible(mode, held.mode):
+        found = self.conflicts(patterns, mode, asker, limit=wanted, budget=budget)
+        clashes = [clash for clash in found if clash.held.id not in hidden]
+        for held in was:
+            if held.holder == asker or compatible(mode, held.mode):
                 continue
             clashes.extend(
                 Clash(held, held_pattern, pattern, example)
@@ -198,8 +243,9 @@ class LeaseBook:
                 for held_pattern in held.patterns
                 if (example := overlap(pattern, held_pattern)) is not None
             )
-        return _in_order(clashes)[:limit]
+        return in_order(clashes)[:limit]
 
 
-def _in_order(clashes: list[Clash]) -> list[Clash]:
+def in_order(clashes: Sequence[Clash]) -> list[Clash]:
+    """Return the clashes in the order in which what is held was granted."""
     return sorted(clashes, key=lambda clash: (clash.held.fence, clash.held_pattern.text, clash.requested.text))

@@ -10,6 +10,9 @@ from typing import Final
 BODY_BYTES_MAX: Final = 1024 * 1024  # contract.md 0.2: the original's cap where it has one; here for every body.
 PAGE_DEFAULT: Final = 100  # rows; the original's inbox page.
 PAGE_MAX: Final = 1000  # rows; the original's largest page. At 1 KiB a row a page stays near 1 MiB.
+PAGE_CHARS_MAX: Final = (
+    4 * 1024 * 1024
+)  # characters; then a page ends early. 250 MiB stopped the loop for 1 s (measured).
 LIST_DEFAULT: Final = (
     1000  # rows; for lists that the original never paged, so that an old client rarely needs a second one.
 )
@@ -23,6 +26,7 @@ BODY_CHARS_MAX: Final = 256 * 1024  # characters of one message; guarantees.md T
 RECIPIENTS_MAX: Final = 1000  # addresses in to, cc and bcc together; one commit writes them all.
 METADATA_KEYS_MAX: Final = 64  # keys of an agent or a message.
 METADATA_CHARS_MAX: Final = 8192  # characters of one metadata value.
+AGENT_METADATA_CHARS_MAX: Final = 16 * 1024  # characters of all metadata of one agent: it is kept in memory.
 CAPABILITIES_MAX: Final = 64  # words an agent may say of itself.
 ATTACHMENTS_MAX: Final = 50  # names and paths, never contents.
 
@@ -37,6 +41,8 @@ TARGETS_PER_REQUEST_MAX: Final = 100  # patterns in one request; bounds one deci
 ALTERNATIVES_PER_REQUEST_MAX: Final = 256  # brace alternatives in one request; reading 64 takes 4 ms (measured).
 LOOKUP_STEPS_MAX: Final = 50_000  # names tried in the lock table for one request; about 0.1 s (2 us each, measured).
 CONFLICTS_SHOWN_MAX: Final = 100  # conflicts in one answer; a request for `**` may meet everything that is held.
+FORCE_SILENCE_MIN_S: Final = 60  # seconds; below it an agent that says a word a minute, as advised, would look silent.
+REQUESTS_UNREAD_MAX: Final = 100  # unread requests for one reservation; more say nothing new. A guess, revisit.
 RESTART_GRACE_S: Final = 60  # seconds a lease or a live agent keeps at least after a restart; guarantees.md G8.
 
 # Liveness
@@ -47,6 +53,7 @@ AGENTS_PER_PROJECT_MAX: Final = 10_000  # registered agents; each costs about 2 
 # Events and waiting
 WAIT_MAX_S: Final = 55  # seconds of a long poll; below the 60 s at which common proxies give up.
 EVENT_TAIL_MAX: Final = 1024  # events the hub keeps in memory, so that live readers need no disk.
+EVENT_TAIL_CHARS_MAX: Final = 1024 * 1024  # characters of those; a change of metadata may have half as many.
 SUBSCRIBERS_PER_PROJECT_MAX: Final = 1024  # sockets and waiting readers; guarantees.md T10.
 
 # The actor

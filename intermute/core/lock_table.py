@@ -139,6 +139,7 @@ class LockTable:
         mode: Mode,
         holder: str,
         *,
+        besides: str | None = None,
         limit: int | None = None,
         budget: WorkBudget | None = None,
     ) -> list[Conflict]:
@@ -146,18 +147,24 @@ class LockTable:
 
         Exact for S and X. For IS, IX and SIX, which speak about a node and not about what lies below it, this is the
         verdict on equal nodes; for others it is the strict side, to be narrowed by the relation of the two patterns.
-        Args: limit, how many conflicts to find at most; budget, shared by all patterns of one request.
+        Args: besides, an id whose entries do not count; limit, how many conflicts to find at most; budget, shared by all
+        patterns of one request.
         Raises: PatternTooBroad, once the budget is spent.
         """
         clashing = (held for held in Mode if not compatible(mode, held))
-        return [*islice(self._meeting(pattern, clashing, holder, budget or WorkBudget()), limit)]
+        return [*islice(self._meeting(pattern, clashing, holder, budget or WorkBudget(), besides), limit)]
 
     def node_count(self) -> int:
         """Return the number of nodes of the index: 0 where the table is empty."""
         return sum(trie.node_count() for trie in self._tries.values())
 
     def _meeting(
-        self, pattern: Pattern, modes: Iterable[Mode], ignored: str | None, budget: WorkBudget
+        self,
+        pattern: Pattern,
+        modes: Iterable[Mode],
+        ignored: str | None,
+        budget: WorkBudget,
+        besides: str | None = None,
     ) -> Iterator[Conflict]:
         lanes = PathLanes(pattern)
         seen: set[Entry] = set()
@@ -165,7 +172,7 @@ class LockTable:
             examples: dict[Pattern, str] = {}  # One pattern is often held by many.
             for entry in slot:
                 budget.spend()
-                if entry.holder == ignored or entry in seen:
+                if entry.holder == ignored or entry.entry_id == besides or entry in seen:
                     continue
                 seen.add(entry)
                 example = examples.get(entry.pattern) or example_path(entry.pattern, lanes)

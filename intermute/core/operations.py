@@ -4,16 +4,18 @@ From it come the routes, the strict decoding, the error statuses and the OpenAPI
 line and the clients. A route decides nothing, and a handler knows nothing of HTTP. Source: design.md 4.
 """
 
+from collections.abc import Callable
 from enum import StrEnum
 from typing import Any, Final
 
 import msgspec
 
-from intermute.core.api import agents, messages, reservations, system
+from intermute.core.api import agents, audit, check_text, checks, handing_over, messages, reservations, system
 from intermute.core.errors import (
     ActiveSessionConflict,
     BadPattern,
     DomainError,
+    ForceReleaseRefused,
     InvalidFocusState,
     InvalidSessionId,
     InvalidTransport,
@@ -29,6 +31,7 @@ from intermute.core.errors import (
     ReservationLimit,
     TooManyAgents,
     TooManySubscribers,
+    TransferConflict,
     UnknownAgent,
     UnknownMessage,
     UnknownReservation,
@@ -69,6 +72,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     is_idempotent: bool = True
     may_lack_body: bool = False
     needs_auth: bool = True
+    text: Callable[[Any, Any], str] | None = None  # Any: the operation's input and output.
+    """Where the answer has a second form, as plain text for a caller whose Accept prefers it: the text of an answer."""
 
     @property
     def name(self) -> str:
@@ -122,13 +127,27 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _row("DELETE", "/api/reservations", reservations.ReleaseAll, reservations.Released,
          routed_by="agent_id"),
     _row("GET", "/api/reservations/check", reservations.CheckReservations, reservations.Checked,
-         errors=(BadPattern, PatternTooBroad)),
+         errors=(BadPattern, PatternTooBroad), text=check_text.check_text),
+    _row("POST", "/api/reservations/check", checks.CheckTargets, checks.CheckedTargets,
+         errors=(BadPattern, PatternTooBroad), text=check_text.targets_text),
+    _row("POST", "/api/reservations/validate", checks.ValidateReservation, checks.Validated, routed_by="reservation_id"),
     _row("GET", "/api/reservations/{reservation_id}", reservations.GetReservation, reservations.ReservationView,
          routed_by="reservation_id", errors=(UnknownReservation,)),
     _row("PATCH", "/api/reservations/{reservation_id}", reservations.RenewReservation, reservations.ReservationView,
          routed_by="reservation_id", may_lack_body=True, errors=(UnknownReservation, NotYours, ReservationEnded)),
     _row("DELETE", "/api/reservations/{reservation_id}", reservations.ReleaseReservation, reservations.Released,
          routed_by="reservation_id", errors=(UnknownReservation, NotYours, ReservationEnded)),
+    _row("POST", "/api/reservations/{reservation_id}/transfer", handing_over.TransferReservation,
+         reservations.ReservationView, routed_by="reservation_id", is_idempotent=False,
+         errors=(PatternTooBroad, UnknownReservation, NotYours, ReservationEnded, UnknownAgent, TransferConflict,
+                 ReservationLimit)),
+    _row("POST", "/api/reservations/{reservation_id}/request", handing_over.RequestRelease, handing_over.Requested,
+         routed_by="reservation_id", is_idempotent=False, may_lack_body=True,
+         errors=(UnknownReservation, ReservationEnded)),
+    _row("POST", "/api/reservations/{reservation_id}/force-release", handing_over.ForceRelease,
+         handing_over.ForceReleased, routed_by="reservation_id", is_idempotent=False,
+         errors=(UnknownReservation, ReservationEnded, ForceReleaseRefused)),
+    _row("GET", "/api/audit", audit.ListAudit, audit.AuditPage),
     # The log, the projects, the service
     _row("GET", "/api/events", system.ListEvents, system.EventPage, errors=(TooManySubscribers,)),
     _row("GET", "/api/projects", system.ListProjects, system.ProjectList, project=ProjectRule.NONE),

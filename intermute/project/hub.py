@@ -13,7 +13,7 @@ import trio
 
 from intermute.core import limits
 from intermute.core.errors import ShuttingDown, TooManySubscribers
-from intermute.core.events import Event
+from intermute.core.events import Event, weight
 
 
 class Hub:
@@ -22,23 +22,28 @@ class Hub:
     def __init__(self) -> None:
         self.head = 0
         self.subscribers = 0
-        self._tail: deque[Event] = deque(maxlen=limits.EVENT_TAIL_MAX)
+        self._tail: deque[Event] = deque()
         self._tail_from = 0
+        self._tail_chars = 0
         self._grew = trio.Event()
         self._is_closed = False
 
     def restart(self, head: int) -> None:
         """Take over the log's head from the disk; waiting readers look again, since something may have come with it."""
         self._tail.clear()
+        self._tail_chars = 0
         self.head = self._tail_from = head
         self._wake()
 
     def publish(self, events: Sequence[Event], head: int) -> None:
         """Let the readers have these events, which are on the disk; `head` is the last cursor given out."""
         for event in events:
-            if len(self._tail) == limits.EVENT_TAIL_MAX:
-                self._tail_from = self._tail[0].cursor
             self._tail.append(event)
+            self._tail_chars += weight(event)
+            while len(self._tail) > limits.EVENT_TAIL_MAX or self._tail_chars > limits.EVENT_TAIL_CHARS_MAX:
+                oldest = self._tail.popleft()
+                self._tail_chars -= weight(oldest)
+                self._tail_from = oldest.cursor
         self.head = max(self.head, head)
         if events:
             self._wake()

@@ -133,9 +133,11 @@ class Registry:
                 await self.close(project)
 
     async def close(self, project: Project) -> None:
-        """Stop the project's actor and close its file; the next call opens it again."""
+        """Stop the project's actor and close its file, unless somebody uses it; the next call opens it again."""
         async with self._locked(project.name):
-            if self._open.get(project.name) is not project:
+            # The way here has checkpoints, so whoever found the project quiet may be wrong by now. No await from here to
+            # the next lines: a caller that comes later waits for the lock and gets a new project.
+            if self._open.get(project.name) is not project or not project.is_quiet():
                 return
             del self._open[project.name]
             self._tags.pop(project_tag(project.name), None)

@@ -1,5 +1,6 @@
 """What an actor keeps in memory of its project: a cache of SQLite, rebuilt whenever it starts (design.md 3.3)."""
 
+import math
 from dataclasses import dataclass, field
 
 import apsw
@@ -28,11 +29,18 @@ class ProjectState:
     leases: LeaseBook = field(default_factory=LeaseBook)
     unflushed_heartbeats: set[AgentId] = field(default_factory=set)
     unstored_agents: set[AgentId] = field(default_factory=set)
+    listening_since_s: float = -math.inf
+    """Monotonic time since when this process could hear the agents: while it was down nobody could say a word."""
 
     def stored(self) -> None:
         """Note that the running batch has reached the disk."""
         self.leases.stored()
         self.unstored_agents.clear()
+
+    def silence_s(self, address: AgentId, mono_s: float) -> float | None:
+        """Return for how long an agent could have been heard and was not, or None where nobody is registered there."""
+        agent = self.agents.find(address)
+        return None if agent is None else mono_s - max(agent.heard_s, self.listening_since_s)
 
 
 def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous: ProjectState | None) -> ProjectState:
@@ -42,6 +50,7 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
     what was left of it, and at least a minute, and so does an agent (guarantees.md G8).
     """
     state = ProjectState(row.name, row.epoch, row.head, row.batch)
+    state.listening_since_s = previous.listening_since_s if previous else now.mono_s
     for stored in reservation_rows.active(connection):
         state.leases.load(_lease(stored, now, previous))
 

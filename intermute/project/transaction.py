@@ -18,6 +18,7 @@ from intermute.core.messages import Message, Receipt
 from intermute.core.times import Now
 from intermute.project.state import ProjectState
 from intermute.store import events as event_rows
+from intermute.store.release_requests import ReleaseRequest
 from intermute.store.reservations import ReservationRow
 from intermute.store.statements import Statement
 
@@ -31,6 +32,13 @@ class Facts:
     messages: dict[str, Message | None] = field(default_factory=dict)
     receipts: dict[str, dict[AgentId, Receipt]] = field(default_factory=dict)
     reservations: dict[str, ReservationRow | None] = field(default_factory=dict)
+    requests: dict[str, list[ReleaseRequest]] = field(default_factory=dict)
+    """By reservation: the requests for it that were unread when they were fetched, and those made since."""
+
+    def hand_over(self, reservation_id: ReservationId, holder: AgentId, fence: int) -> None:
+        """Take in that a reservation has another holder."""
+        if row := self.reservations.get(reservation_id):
+            self.reservations[reservation_id] = replace(row, holder=holder, fence=fence)
 
     def end(self, reservation_id: ReservationId, how: str, now_us: Micros) -> None:
         """Take in that a reservation has ended."""

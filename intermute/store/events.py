@@ -7,6 +7,7 @@ import msgspec
 
 from intermute.core.events import Event
 from intermute.core.ids import Micros
+from intermute.store.pages import within_page
 from intermute.store.statements import Statement, to_json
 
 _APPEND: Final = """
@@ -36,7 +37,7 @@ def after(connection: apsw.Connection, cursor: int, limit: int) -> list[Event]:
     """Return the events after the cursor, in order, at most `limit`."""
     return [
         Event(row[0], row[1], Micros(row[2]), _audience(row[3]), msgspec.json.decode(row[4]))
-        for row in connection.execute(_AFTER, {"cursor": cursor, "limit": limit})
+        for row in within_page(connection.execute(_AFTER, {"cursor": cursor, "limit": limit}))
     ]
 
 

@@ -9,6 +9,7 @@ import apsw
 from intermute.core.ids import AgentId, Micros
 from intermute.core.messages import THREAD_PREVIEW_CHARS, Kind, Message, Receipt
 from intermute.store.messages import MESSAGE_COLUMNS, MESSAGE_WIDTH, from_row
+from intermute.store.pages import within_page
 from intermute.store.statements import Statement
 
 _ENTRY: Final = f"{MESSAGE_COLUMNS}, r.agent, r.address, r.kind, r.read_at_us, r.ack_at_us"
@@ -80,7 +81,7 @@ def inbox(
 ) -> list[tuple[Message, Receipt]]:
     """Return the agent's entries after the cursor, the oldest first."""
     values: dict[str, str | int] = {"agent": agent, "cursor": cursor, "limit": limit}
-    return [_entry(row) for row in connection.execute(_UNREAD if is_unread_only else _INBOX, values)]
+    return [_entry(row) for row in within_page(connection.execute(_UNREAD if is_unread_only else _INBOX, values))]
 
 
 def counts(connection: apsw.Connection, agent: AgentId) -> tuple[int, int, int]:
@@ -93,7 +94,8 @@ def stale(
     connection: apsw.Connection, agent: AgentId, *, until_us: Micros, limit: int
 ) -> list[tuple[Message, Receipt]]:
     """Return the entries sent at `until_us` or before that the agent should have acknowledged, the oldest first."""
-    return [_entry(row) for row in connection.execute(_STALE, {"agent": agent, "until_us": until_us, "limit": limit})]
+    values: dict[str, str | int] = {"agent": agent, "until_us": until_us, "limit": limit}
+    return [_entry(row) for row in within_page(connection.execute(_STALE, values))]
 
 
 def threads(connection: apsw.Connection, agent: AgentId, *, before: int, limit: int) -> list[ThreadRow]:
@@ -106,9 +108,8 @@ def threads(connection: apsw.Connection, agent: AgentId, *, before: int, limit: 
 
 def thread(connection: apsw.Connection, thread_id: str, *, cursor: int, limit: int) -> list[Message]:
     """Return the messages of a thread after the cursor, in log order."""
-    return [
-        from_row(row) for row in connection.execute(_THREAD, {"thread_id": thread_id, "cursor": cursor, "limit": limit})
-    ]
+    values: dict[str, str | int] = {"thread_id": thread_id, "cursor": cursor, "limit": limit}
+    return [from_row(row) for row in within_page(connection.execute(_THREAD, values))]
 
 
 def _entry(

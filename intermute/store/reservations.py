@@ -19,6 +19,7 @@ INSERT INTO reservations (id, fence, holder, patterns, mode, reason, created_at_
 VALUES (:id, :fence, :holder, :patterns, :mode, :reason, :created_at_us, :expires_at_us)
 """
 _RENEW: Final = "UPDATE reservations SET expires_at_us = :expires_at_us WHERE id = :id"
+_HAND_OVER: Final = "UPDATE reservations SET holder = :holder, fence = :fence WHERE id = :id"
 _END: Final = "UPDATE reservations SET ended_at_us = :now_us, ended = :ended WHERE id = :id"
 _ADOPT: Final = "UPDATE reservations SET holder = :id WHERE holder = :name AND ended_at_us IS NULL"
 _ACTIVE: Final = f"SELECT {_COLUMNS} FROM reservations WHERE ended_at_us IS NULL ORDER BY fence"  # noqa: S608 - constants
@@ -87,6 +88,11 @@ def stored_pattern(pattern: Pattern) -> StoredPattern:
 def renew(reservation: Reservation) -> Statement:
     """Write a new expiry."""
     return Statement(_RENEW, {"id": reservation.id, "expires_at_us": reservation.expires_at_us})
+
+
+def hand_over(reservation: Reservation) -> Statement:
+    """Write a new holder and the fence that came with it."""
+    return Statement(_HAND_OVER, {"id": reservation.id, "holder": reservation.holder, "fence": reservation.fence})
 
 
 def end(reservation_id: ReservationId, ended: str, now_us: Micros) -> Statement:

@@ -4,6 +4,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field
 
 JSON_TYPE = "application/json"
+PLAIN_TYPE = "text/plain"
 
 
 @dataclass(frozen=True, slots=True)
@@ -34,8 +35,9 @@ class Call:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What goes back: a status, a JSON body that ends with a newline, and further headers."""
+    """What goes back: a status, a body that ends with a newline (JSON unless it says otherwise), and further headers."""
 
     status: int
     body: bytes
     headers: Mapping[str, str] = field(default_factory=dict)
+    content_type: str = JSON_TYPE

@@ -25,7 +25,8 @@ from intermute.core.operations import Operation, ProjectRule
 from intermute.core.times import sortable
 from intermute.project.handlers.inbox import page_size
 from intermute.project.registry import Registry
-from intermute.web.answer import Answer, Call
+from intermute.web.accept import prefers_text
+from intermute.web.answer import PLAIN_TYPE, Answer, Call
 from intermute.web.auth import KeyRing, Principal, authenticate
 from intermute.web.decode import decode
 from intermute.web.errors import answered
@@ -68,7 +69,12 @@ class Front:
             return view
         is_sdk = operation.sdk_status is not None and question.id == ""
         status = operation.sdk_status if is_sdk and operation.sdk_status else operation.status
-        return Answer(status, msgspec.json.encode(view) + b"\n")
+        if operation.text is None:
+            return Answer(status, msgspec.json.encode(view) + b"\n")
+        if prefers_text(call):
+            body = operation.text(question, view).encode()
+            return Answer(status, body, {"Vary": "Accept"}, f"{PLAIN_TYPE}; charset=utf-8")
+        return Answer(status, msgspec.json.encode(view) + b"\n", {"Vary": "Accept"})
 
     def _principal(self, operation: Operation, call: Call) -> Principal | None:
         if operation.needs_auth:

@@ -100,7 +100,7 @@ def call_of(source: Request | Websocket) -> Call:
 
 def as_response(answer: Answer) -> Response:
     """Return the answer as Quart sends it."""
-    return Response(answer.body, status=answer.status, content_type=JSON_TYPE, headers=dict(answer.headers))
+    return Response(answer.body, status=answer.status, content_type=answer.content_type, headers=dict(answer.headers))
 
 
 def _view(front: Front, operation: Operation) -> Callable[..., Awaitable[Response]]:

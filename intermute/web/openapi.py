@@ -31,6 +31,7 @@ from intermute.core.errors import (
     UnsupportedMediaType,
 )
 from intermute.core.operations import OPERATIONS, Operation, ProjectRule
+from intermute.web.answer import JSON_TYPE, PLAIN_TYPE
 from intermute.web.errors import STATUS
 
 # Any in this module: fragments of a JSON document whose shape is the OpenAPI specification.
@@ -165,7 +166,10 @@ def _success(operation: Operation) -> Json:
         return {"description": "This document.", "content": {"application/json": {"schema": {"type": "object"}}}}
     ref = {"$ref": _REF.format(name=operation.output.__name__)}
     text = (operation.output.__doc__ or "").strip().splitlines()[0]
-    return {"description": text, "content": {"application/json": {"schema": ref}}}
+    content: Json = {JSON_TYPE: {"schema": ref}}
+    if operation.text is not None:
+        content[PLAIN_TYPE] = {"schema": {"type": "string"}}
+    return {"description": text, "content": content}
 
 
 def _refusals(operation: Operation) -> dict[str, Json]:

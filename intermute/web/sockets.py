@@ -113,11 +113,11 @@ async def _write(socket: Websocket, subscription: _Subscription) -> _Close:
         except DomainError as error:
             code = _GOING_AWAY if isinstance(error, ShuttingDown) else _TRY_AGAIN
             return _Close(code, f"{error.code}: come back with since_cursor={subscription.cursor}")
-        directory = project.known_state().agents
-        reader = directory.canonical(subscription.asked_as) if subscription.asked_as else None
+        asked_as = subscription.asked_as
+        reader = project.known_state().agents.addresses_of(asked_as) if asked_as else None
         for event in page:
-            if is_for(event, reader, subscription.types, directory.canonical):
-                fields = on_the_wire(event, project.name, subscription.asked_as)
+            if is_for(event, reader, subscription.types):
+                fields = on_the_wire(event, project.name, asked_as)
                 await socket.send(msgspec.json.encode(fields).decode() + "\n")
             subscription.cursor = event.cursor
         if not page:  # The head is beyond the newest event: a cursor was given out that no event took.

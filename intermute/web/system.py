@@ -60,8 +60,7 @@ async def list_events(
 async def _look(project: Project, query: api.ListEvents, cursor: int) -> api.EventPage:
     """Return the next page after the cursor; a filter that hides everything is given up after some pages."""
     types = parse_types(query.type)
-    canonical = project.known_state().agents.canonical
-    reader = canonical(query.agent) if query.agent else None
+    reader = project.known_state().agents.addresses_of(query.agent) if query.agent else None
     limit = page_size(query.limit, limits.PAGE_DEFAULT)
     for _ in range(_HIDDEN_PAGES_MAX):
         head = project.hub.head
@@ -70,7 +69,7 @@ async def _look(project: Project, query: api.ListEvents, cursor: int) -> api.Eve
             cursor = max(cursor, head)
             break
         cursor = events[-1].cursor
-        mine = [event for event in events if is_for(event, reader, types, canonical)]
+        mine = [event for event in events if is_for(event, reader, types)]
         if mine:
             return api.EventPage(
                 events=[on_the_wire(event, project.name, query.agent) for event in mine], cursor=cursor

@@ -131,6 +131,27 @@ def test_book_renames_a_holder(book: LeaseBook) -> None:
     assert book.rename_holder(ANNA, CARL) == 0
 
 
+def test_book_hands_over_under_a_new_fence(book: LeaseBook) -> None:
+    """One lease changes its holder and its fence; its deadline stays, and the index follows."""
+    [stored] = book.held_by(ANNA)
+
+    handed_over = book.hand_over(stored, CARL, 7)
+
+    assert (handed_over.id, handed_over.holder, handed_over.fence, handed_over.deadline_s) == ("r1", CARL, 7, 100.0)
+    assert (book.held_by(ANNA), book.held_by(CARL)) == ([], [handed_over])
+    assert (clashes(book, "src", ANNA), clashes(book, "src", CARL)) == (["r1"], [])
+    assert [each.id for each in book.due(100.0)] == ["r2", "r1"]
+
+
+def test_book_conflicts_besides_one_leave_it_out(book: LeaseBook) -> None:
+    """What is to be handed over is not in its own way; what else its holder has is."""
+    book.load(lease(3, ANNA, "src/a"))
+
+    found = book.conflicts([parse("src")], Mode.X, CARL, besides=ReservationId("r1"), limit=9)
+
+    assert [clash.held.id for clash in found] == ["r3"]
+
+
 def test_book_memory_of_deadlines_is_bounded() -> None:
     """A lease that is renewed for days leaves no trail of old deadlines; neither do leases that come and go."""
     book = LeaseBook()
@@ -180,12 +201,55 @@ def test_stored_conflicts_know_nothing_of_what_came_and_went(book: LeaseBook) ->
     assert clashes(book, "lib") == stored_clashes(book, "lib") == []
 
 
+def test_stored_conflicts_show_the_giver_until_it_is_stored(book: LeaseBook) -> None:
+    """A transfer that is being flushed, twice over, is as if it were not there: neither missing nor doubled."""
+    [stored] = book.held_by(ANNA)
+    book.hand_over(book.hand_over(stored, BEN, 7), CARL, 8)
+
+    assert [clash.held for clash in book.committed_conflicts([parse("src")], Mode.X, None, limit=9)] == [stored]
+    assert (stored_clashes(book, "src", ANNA), stored_clashes(book, "src", CARL)) == ([], ["r1"])
+    assert book.committed("r1") == stored
+    book.stored()
+
+    assert (stored_clashes(book, "src", ANNA), stored_clashes(book, "src", CARL)) == (["r1"], [])
+
+
+def test_stored_conflicts_of_a_lease_given_and_ended_are_the_givers(book: LeaseBook) -> None:
+    """What comes after a transfer in the same batch changes nothing for a check; an unstored grant stays unseen."""
+    [stored] = book.held_by(ANNA)
+    renewed = book.renew(book.hand_over(stored, CARL, 7), 300.0, Micros(300))
+    assert (stored_clashes(book, "src", ANNA), stored_clashes(book, "src", CARL)) == ([], ["r1"])
+    book.end(renewed)
+    book.grant(lease(8, ANNA, "lib"))
+    book.hand_over(lease(8, ANNA, "lib"), BEN, 9)
+
+    assert (stored_clashes(book, "src", ANNA), stored_clashes(book, "src", CARL)) == ([], ["r1"])
+    assert stored_clashes(book, "lib") == []
+
+
 def test_stored_conflicts_are_not_crowded_out(book: LeaseBook) -> None:
     """Grants that are being flushed, however many patterns they have, do not hide what is stored."""
     book.grant(lease(4, ANNA, *(f"lib/{number}" for number in range(99))))
     book.load(lease(3, CARL, "lib/z/deep/below"))
 
     assert stored_clashes(book, "lib/**", limit=1) == ["r3"]
+
+
+def test_committed_is_what_is_stored(book: LeaseBook) -> None:
+    """A renewal, an end, a new holder and a grant count once they are stored, and not before."""
+    [anna], [ben] = book.held_by(ANNA), book.held_by(BEN)
+    renewed = book.renew(anna, 200.0, Micros(200))
+    book.end(ben)
+    book.grant(lease(3, CARL, "lib"))
+    assert [book.committed(each) for each in ("r1", "r2", "r3", "r4")] == [anna, ben, None, None]
+
+    handed_over = book.hand_over(renewed, BEN, 5)
+    assert book.committed("r1") == anna
+
+    book.stored()
+
+    assert [book.committed(each) for each in ("r1", "r2")] == [handed_over, None]
+    assert book.committed("r3") == book.get("r3")
 
 
 def test_versions_tell_both_sides_of_the_batch(book: LeaseBook) -> None:
@@ -204,7 +268,7 @@ def test_versions_tell_both_sides_of_the_batch(book: LeaseBook) -> None:
 
 steps = st.lists(
     st.tuples(
-        st.sampled_from(["grant", "end", "renew", "rename", "stored"]),
+        st.sampled_from(["grant", "end", "renew", "rename", "hand over", "stored"]),
         st.integers(min_value=0, max_value=5),
         st.sampled_from(["a", "a/b", "a/*", "**", "c/?"]),
         st.sampled_from([ANNA, BEN, CARL]),
@@ -229,6 +293,8 @@ def test_book_agrees_with_a_list(done: Sequence[tuple[str, int, str, AgentId]]) 
             book.end(active.pop(chosen.id))
         elif chosen is not None and what == "renew":
             active[chosen.id] = book.renew(chosen, float(number), Micros(number))
+        elif chosen is not None and what == "hand over" and number > chosen.fence:
+            active[chosen.id] = book.hand_over(chosen, holder, number)
         elif chosen is not None and what == "rename":
             book.rename_holder(chosen.holder, CARL)
             active = {key: book.get(key) or each for key, each in active.items()}

@@ -10,9 +10,10 @@ from trio.testing import MockClock
 
 from intermute.core import limits
 from intermute.core.api.agents import GetAgent, Heartbeat, RegisterAgent
+from intermute.core.api.handing_over import ForceRelease, TransferReservation
 from intermute.core.api.messages import Inbox, SendMessage
 from intermute.core.api.reservations import CheckReservations, GetReservation, ListReservations, Reserve
-from intermute.core.errors import ReservationConflict
+from intermute.core.errors import ForceReleaseRefused, ReservationConflict
 
 HOUR_S = 3600
 YEAR_S = 365 * 86_400
@@ -41,6 +42,40 @@ async def test_ticker_ends_a_lease_at_its_deadline(tmp_path: Path, autojump_cloc
         assert trio.current_time() - began_s == approx(60, abs=0.01)
         assert stored_events(tmp_path)[-1] == "reservation.expired"
         assert await is_free(service, "a")
+
+
+async def test_ticker_knows_the_silence_of_a_receiver(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """What is given to an agent that is nearly gone ends with its five minutes, though the giver sends no heartbeats."""
+    async with serving(tmp_path) as service:
+        await service.run(RegisterAgent(name="ben"))
+        await trio.sleep(100)
+        held = await reserve(service, "a-name", "a", ttl_s=10 * HOUR_S)
+        await reserve(service, "another-name", "b", ttl_s=limits.AGENT_SILENCE_S - 50)  # The ticker sleeps until then.
+        await service.run(TransferReservation(reservation_id=held, to="ben"))
+        head = service.project.hub.head
+        began_s = trio.current_time()
+
+        await service.project.hub.wait_beyond(head)
+
+        assert trio.current_time() - began_s == approx(limits.AGENT_SILENCE_S - 100, abs=0.01)
+        assert (await service.run(GetReservation(reservation_id=held))).ended == "owner_stale"
+
+
+async def test_force_release_by_silence_begins_anew_with_the_service(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """After a stop the holder gets its time to be heard again; then it is taken, and stays taken."""
+    async with serving(tmp_path) as service:
+        await service.run(RegisterAgent(name="anna"))
+        held = await reserve(service, "anna", "a")
+        await trio.sleep(120)
+    force = ForceRelease(reservation_id=held, reason="silent", agent_id="ben", if_silent_seconds=60)
+
+    async with serving(tmp_path) as service:
+        assert isinstance(await service.outcome(force), ForceReleaseRefused)
+        await trio.sleep(61)
+
+        assert (await service.run(force)).released == [held]
+        await service.stop_project()
+        assert (await service.run(GetReservation(reservation_id=held))).ended == "forced"
 
 
 async def test_ticker_sleeps_until_the_next_deadline(tmp_path: Path, autojump_clock: MockClock) -> None:

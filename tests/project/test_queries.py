@@ -13,8 +13,8 @@ from intermute.core.errors import DomainError
 from intermute.core.operations import OPERATIONS
 from intermute.project.handlers.table import QUERIES
 
-READS = sorted({each.input for each in OPERATIONS if each.method == "GET"} & set(QUERIES), key=lambda cls: cls.__name__)
-ANSWERS = {"agent": "anna", "message_id": "m1", "thread_id": "t", "pattern": "a"}
+READS = sorted(({each.input for each in OPERATIONS} & set(QUERIES)) - {Heartbeat}, key=lambda cls: cls.__name__)
+ANSWERS = {"agent": "anna", "message_id": "m1", "thread_id": "t", "pattern": "a", "fence": 1}
 """What the queries are asked for, by field; the rest is left out."""
 
 

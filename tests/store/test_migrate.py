@@ -183,6 +183,31 @@ def _schemas() -> tuple[list[str], list[str]]:
     return old, schema(connection)
 
 
+def test_migrate_to_handing_over_keeps_what_a_file_holds(tmp_path: Path) -> None:
+    """A file of schema 1 with reservations and events gets the audit and the requests, and keeps its rows."""
+    first, *_ = known_migrations()
+    path = tmp_path / "old.db"
+    _make(path, [first])
+    connection = open_writer(path)
+    connection.execute(
+        "INSERT INTO reservations VALUES ('r1', 7, 'anna', '[]', 'X', '', 1, 2, NULL, NULL);"
+        "INSERT INTO events VALUES (7, 'reservation.created', 1, NULL, '{}')"
+    )
+    close(connection)
+
+    connection = open_writer(path)
+    try:
+        applied = migrate(connection, NOW_US)
+
+        assert applied == [each.number for each in known_migrations()[1:]]
+        assert connection.execute("SELECT id, fence, holder FROM reservations").fetchall() == [("r1", 7, "anna")]
+        assert connection.execute("SELECT cursor FROM events").fetchall() == [(7,)]
+        for table in ("audit", "release_requests"):
+            assert connection.execute(f"SELECT count(*) FROM {table}").get == 0
+    finally:
+        close(connection)
+
+
 def test_schema_version_of_an_empty_file_is_zero() -> None:
     """A file without a ledger has no schema."""
     assert schema_version(memory()) == 0

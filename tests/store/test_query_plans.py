@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from intermute.core.ids import AgentId, Micros, ProjectName
-from intermute.store import events, inboxes, messages, projects, reservations
+from intermute.store import audit, events, inboxes, messages, projects, release_requests, reservations
 from intermute.store.migrate import migrate
 from intermute.store.statements import Statement
 
@@ -57,6 +57,14 @@ QUESTIONS: dict[str, tuple[Question, str]] = {
     "events after": (
         lambda c: events.after(c, 5, 10),
         "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)",
+    ),
+    "audit after": (
+        lambda c: audit.after(c, 5, 10),
+        "SEARCH audit USING INTEGER PRIMARY KEY (rowid>?)",
+    ),
+    "unread requests": (
+        lambda c: release_requests.unread(c, "r"),
+        "SEARCH q USING PRIMARY KEY (reservation_id=?)",
     ),
     "oldest event": (events.oldest, "SEARCH events"),
 }

@@ -6,7 +6,7 @@ from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from calls import Json, events, good, refusal, register, reserve, send
+from calls import Json, events, good, mark, refusal, register, reserve, send
 from server_process import PATIENCE_S, ServerProcess, until
 
 
@@ -182,3 +182,19 @@ def test_audience_is_nobodys_business(client: httpx.Client, project: str) -> Non
     assert "hidden" not in str(events(client, project))
     assert "hidden" not in str(events(client, project, agent="b1"))
     assert len(events(client, project, agent="hidden")) == 1
+
+
+def test_mark_of_a_blind_copy_tells_nobody_else(client: httpx.Client, project: str) -> None:
+    """Its recipient and the sender hear who read it; the other recipients hear nothing, the whole project no name."""
+    for name in ("al", "bo", "hidden"):
+        register(client, project, name)
+    sent = send(client, project, "al", ["bo"], bcc=["hidden"])
+    for how in ("read", "ack"):
+        mark(client, project, sent["message_id"], how, "hidden")
+
+    def marks(reader: str) -> list[bool]:
+        return ["agent_id" in event for event in events(client, project, type="message.read,message.ack", agent=reader)]
+
+    assert marks("bo") == []
+    assert marks("al") == marks("hidden") == [True, True]
+    assert marks("") == [False, False]

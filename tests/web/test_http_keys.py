@@ -16,6 +16,9 @@ ROUTES = (
     ("GET", "/api/inbox/a/counts"), ("GET", "/api/inbox/a/stale-acks"), ("GET", "/api/threads?agent=a"),
     ("GET", "/api/threads/t"), ("POST", "/api/reservations"), ("GET", "/api/reservations"),
     ("DELETE", "/api/reservations"), ("GET", "/api/reservations/check?pattern=x"), ("GET", "/api/reservations/r"),
+    ("POST", "/api/reservations/check"), ("POST", "/api/reservations/validate"),
+    ("POST", "/api/reservations/r/transfer"), ("POST", "/api/reservations/r/request"),
+    ("POST", "/api/reservations/r/force-release"), ("GET", "/api/audit"),
     ("PATCH", "/api/reservations/r"), ("DELETE", "/api/reservations/r"), ("GET", "/api/events"), ("GET", "/api/projects"),
 )  # fmt: skip
 
@@ -113,6 +116,9 @@ def test_foreign_project_is_refused_on_every_other_route(acme: httpx.Client, met
     bodies: dict[str, Json] = {
         "/api/agents/a/metadata": {"metadata": {"a": "b"}},
         "/api/reservations": {"agent_id": "a", "path_pattern": "foreign/x"},
+        "/api/reservations/validate": {"reservation_id": "r", "fence": 1},
+        "/api/reservations/r/transfer": {"to": "b"},
+        "/api/reservations/r/force-release": {"reason": "x"},
     }
     options: Json = {"json": bodies.get(path, {})} if method in ("POST", "PATCH") else {}
     separator = "&" if "?" in path else "?"
@@ -156,6 +162,9 @@ FOREIGN: dict[str, tuple[str, str, Json | None]] = {
     "get-reservation": ("GET", "/api/reservations/{reservation}", None),
     "renew": ("PATCH", "/api/reservations/{reservation}", {"ttl_minutes": 5}),
     "release": ("DELETE", "/api/reservations/{reservation}", None),
+    "transfer": ("POST", "/api/reservations/{reservation}/transfer", {"to": "ulf"}),
+    "request": ("POST", "/api/reservations/{reservation}/request", {"agent_id": "ulf"}),
+    "force-release": ("POST", "/api/reservations/{reservation}/force-release", {"reason": "x"}),
 }
 
 

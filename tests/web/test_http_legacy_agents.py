@@ -247,6 +247,16 @@ def test_metadata_is_merged_and_answered_with_the_agent(client: httpx.Client, pr
     assert events(client, project)[-1]["type"] == "agent.metadata"
 
 
+def test_metadata_does_not_grow_by_merging(client: httpx.Client, project: str) -> None:
+    """What an agent says of itself is bounded as a whole, since every project keeps it in memory; the rest stays."""
+    agent = register(client, project, "anna", metadata={"a": "v" * 8192})
+    path = f"/api/agents/{agent['agent_id']}/metadata"
+
+    refusal(client.patch(path, json={"metadata": {"b": "v" * 8192}}), 400, "invalid_request")
+
+    assert good(client.patch(path, json={"metadata": {"b": "w"}}))["metadata"] == {"a": "v" * 8192, "b": "w"}
+
+
 def test_metadata_of_an_agent_that_had_none_is_set(client: httpx.Client, project: str) -> None:
     """An agent registered without metadata can be given some (the original's [BUG-03])."""
     agent = register(client, project, "anna")

@@ -21,6 +21,11 @@ ROUTES: Final = (
     ("POST", "/api/agents/{agent}/heartbeat"),
     ("POST", "/api/messages/{message}/ack"),
     ("PATCH", "/api/reservations/{reservation}"),
+    ("POST", "/api/reservations/check"),
+    ("POST", "/api/reservations/validate"),
+    ("POST", "/api/reservations/{reservation}/transfer"),
+    ("POST", "/api/reservations/{reservation}/request"),
+    ("POST", "/api/reservations/{reservation}/force-release"),
 )
 
 
@@ -146,6 +151,12 @@ WRONG_TYPES: Final = (
     ),
     ("POST", "/api/agents/{agent}/heartbeat", {"focus_state": 3}),
     ("POST", "/api/messages/{message}/ack", {"agent": ["anna"]}),
+    ("POST", "/api/reservations/{reservation}/transfer", {"to": 1, "agent_id": [], "agent": {}, "reason": True}),
+    ("POST", "/api/reservations/{reservation}/request", {"agent_id": [], "agent": 2, "reason": {}}),
+    (
+        "POST", "/api/reservations/{reservation}/force-release",
+        {"reason": 1, "agent_id": {}, "agent": [], "if_silent_seconds": "60"},
+    ),
     ("PATCH", "/api/reservations/{reservation}", {"agent_id": 1, "ttl_minutes": "soon", "ttl_seconds": True}),
 )  # fmt: skip
 

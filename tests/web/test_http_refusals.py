@@ -45,6 +45,7 @@ from calls import JSON_HEADER, Json, events, good, nothing_stored, refusal, regi
         pytest.param("/api/agents", {"capabilities": ["x"] * 65}, {"capabilities"}, id="agent-capabilities"),
         pytest.param("/api/agents", {"metadata": {f"k{n}": "v" for n in range(65)}}, {"metadata"}, id="agent-metadata"),
         pytest.param("/api/agents", {"metadata": {"k": "v" * 8193}}, {"metadata"}, id="agent-metadata-value"),
+        pytest.param("/api/agents", {"metadata": dict.fromkeys("ab", "v" * 8192)}, {"metadata"}, id="agent-metadata-whole"),
     ],
 )  # fmt: skip
 def test_fields_beyond_their_limits_are_named(

@@ -25,8 +25,13 @@ from server_process import ServerProcess
         ("/api/threads", {"GET"}),
         ("/api/threads/t", {"GET"}),
         ("/api/reservations", {"GET", "POST", "DELETE"}),
-        ("/api/reservations/check", {"GET", "PATCH", "DELETE"}),  # "check" is read as an id there.
+        ("/api/reservations/check", {"GET", "POST", "PATCH", "DELETE"}),  # "check" is read as an id in the last two.
+        ("/api/reservations/validate", {"GET", "POST", "PATCH", "DELETE"}),
         ("/api/reservations/r", {"GET", "PATCH", "DELETE"}),
+        ("/api/reservations/r/transfer", {"POST"}),
+        ("/api/reservations/r/request", {"POST"}),
+        ("/api/reservations/r/force-release", {"POST"}),
+        ("/api/audit", {"GET"}),
         ("/api/events", {"GET"}),
         ("/api/projects", {"GET"}),
         ("/api/openapi.json", {"GET"}),

@@ -41,10 +41,12 @@ from intermute.core.errors.request import (
 )
 from intermute.core.errors.reservations import (
     BadPattern,
+    ForceReleaseRefused,
     PatternTooBroad,
     ReservationConflict,
     ReservationEnded,
     ReservationLimit,
+    TransferConflict,
     UnknownReservation,
 )
 from intermute.core.errors.service import (
@@ -69,6 +71,7 @@ __all__ = [
     "BodyTooLarge",
     "BrowserRefused",
     "DomainError",
+    "ForceReleaseRefused",
     "ForeignProject",
     "InternalError",
     "InvalidFocusState",
@@ -99,6 +102,7 @@ __all__ = [
     "TooManyProjects",
     "TooManySubscribers",
     "TooSlow",
+    "TransferConflict",
     "Unauthorized",
     "UnknownAgent",
     "UnknownMessage",

@@ -105,3 +105,46 @@ class ReservationEnded(DomainError):
     @property
     def details(self) -> Mapping[str, object]:
         return {"ended": self.how}
+
+
+class TransferConflict(DomainError):
+    """The giver holds other reservations that go with this one only while both have one holder; they are listed."""
+
+    code = "transfer_conflict"
+
+    def __init__(self, conflicts: Sequence[object], receiver: str) -> None:
+        super().__init__()
+        self.conflicts, self.receiver = tuple(conflicts), receiver
+
+    @property
+    def message(self) -> str:
+        return f"You hold other reservations that would stand in the way of {self.receiver!r}, so nothing was handed over: release those first."
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"conflicts": list(self.conflicts)}
+
+
+class ForceReleaseRefused(DomainError):
+    """The caller is no operator, or the holder has not been silent for as long as the caller asks for."""
+
+    code = "force_release_refused"
+
+    def __init__(self, holder: str, wanted_s: int | None = None, silent_s: float | None = None) -> None:
+        super().__init__()
+        self.holder, self.wanted_s, self.silent_s = holder, wanted_s, silent_s
+        if wanted_s is not None and silent_s is not None:
+            self.retry_after_s = wanted_s - silent_s + 1  # It has to be longer than that.
+
+    @property
+    def message(self) -> str:
+        ask = "Ask the holder with POST /api/reservations/{id}/request"
+        if self.wanted_s is None:
+            return f"Only an operator, who calls from the server's own machine, may take from {self.holder!r} just so. {ask}, or send if_silent_seconds (at least {limits.FORCE_SILENCE_MIN_S}) to take it once the holder has been silent for longer than that."
+        if self.silent_s is None:
+            return f"{self.holder!r} never registered, so its silence says nothing. {ask}, wait until its time is up, or have an operator take it (without if_silent_seconds)."
+        return f"{self.holder!r} was heard {int(self.silent_s)} s ago, which is not longer than {self.wanted_s} s. {ask}, try again later, or have an operator take it (without if_silent_seconds)."
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {} if self.silent_s is None else {"silent_s": int(self.silent_s)}

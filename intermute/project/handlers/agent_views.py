@@ -1,5 +1,6 @@
 """Reading agents: lists, one of them, presence, and the heartbeat that changes memory only."""
 
+import apsw
 import msgspec
 
 from intermute.core import limits
@@ -18,7 +19,7 @@ from intermute.core.api.agents import (
 from intermute.core.errors import AgentIdentityMismatch, InvalidFocusState, UnknownAgent
 from intermute.core.ids import ProjectName
 from intermute.core.times import Now, rfc3339_seconds
-from intermute.project.transaction import Desk, hear
+from intermute.project.transaction import Desk, FromStore, hear
 
 
 def agent_view(agent: Agent, project: ProjectName, now: Now) -> AgentView:
@@ -61,17 +62,23 @@ def get_agent(query: GetAgent, desk: Desk) -> AgentView:
     return agent_view(agent, desk.project, desk.now)
 
 
-def presence(query: Presence, desk: Desk) -> PresenceList:
+def presence(query: Presence, desk: Desk) -> FromStore[PresenceList]:
     """Return what the agents say they work on (contract.md 1.2)."""
-    views = [_presence_view(agent, desk.now) for agent in _stored(desk, is_active=query.active)]
-    return PresenceList(
-        agents=[
-            view
-            for view in views
-            if (not query.repo or view.repo == query.repo.strip())
-            and (not query.active_bead_id or view.active_bead_id == query.active_bead_id.strip())
-        ]
-    )
+    agents = _stored(desk, is_active=query.active)
+
+    # It needs no disk, but reading what ten thousand agents say takes seconds, which the loop does not have.
+    def work(_connection: apsw.Connection) -> PresenceList:
+        views = (_presence_view(agent, desk.now) for agent in agents)
+        return PresenceList(
+            agents=[
+                view
+                for view in views
+                if (not query.repo or view.repo == query.repo.strip())
+                and (not query.active_bead_id or view.active_bead_id == query.active_bead_id.strip())
+            ]
+        )
+
+    return FromStore(work)
 
 
 def heartbeat(beat: Heartbeat, desk: Desk) -> Beaten:

@@ -3,6 +3,7 @@
 import base64
 import hashlib
 import uuid
+from collections.abc import Mapping
 from dataclasses import replace
 
 from intermute.core import limits
@@ -42,6 +43,7 @@ def hash_of_token(token: str) -> bytes:
 
 def register_agent(command: RegisterAgent, tx: Transaction) -> Registered:
     """Register a new agent, or renew the one that the session or the token belongs to."""
+    _check_metadata(command.metadata or {})
     session_id = (command.session_id or "").strip()
     name = (command.name or "").strip()
     token_hash = hash_of_token(command.token) if command.token else tx.caller.token_hash
@@ -163,15 +165,22 @@ def merge_metadata(command: MergeMetadata, tx: Transaction) -> AgentView:
         raise MetadataRequired
     agent = _one_acted_for(command.agent, tx)
     merged = {**(agent.metadata or {}), **command.metadata}
-    if len(merged) > limits.METADATA_KEYS_MAX:
-        raise InvalidRequest(
-            [("metadata", f"an agent has at most {limits.METADATA_KEYS_MAX} keys, this makes {len(merged)}")]
-        )
+    _check_metadata(merged)
     agent.metadata = merged
     tx.heard(agent)
     tx.write(rows.save(agent))
     tx.emit(EventType.AGENT_METADATA, {"agent_id": agent.id, "metadata": dict(command.metadata)})
     return agent_view(agent, tx.project, tx.now)
+
+
+def _check_metadata(metadata: Mapping[str, str]) -> None:
+    """Refuse what no agent may say of itself: it is kept in memory, for every agent. Raises: InvalidRequest."""
+    keys, chars = len(metadata), sum(len(key) + len(value) for key, value in metadata.items())
+    if keys > limits.METADATA_KEYS_MAX:
+        raise InvalidRequest([("metadata", f"an agent has at most {limits.METADATA_KEYS_MAX} keys, this makes {keys}")])
+    if chars > limits.AGENT_METADATA_CHARS_MAX:
+        bound = limits.AGENT_METADATA_CHARS_MAX
+        raise InvalidRequest([("metadata", f"an agent has at most {bound} characters in all, this makes {chars}")])
 
 
 def deregister_agent(command: DeregisterAgent, tx: Transaction) -> Deregistered:

@@ -5,7 +5,7 @@ from dataclasses import replace
 import apsw
 
 from intermute.core import limits
-from intermute.core.agents import act_as
+from intermute.core.agents import Identity, act_as
 from intermute.core.api.messages import AckMessage, Marked, ReadMessage, SendMessage, Sent
 from intermute.core.errors import (
     InvalidRequest,
@@ -17,7 +17,16 @@ from intermute.core.errors import (
 )
 from intermute.core.events import EventType
 from intermute.core.ids import AgentId, MessageId
-from intermute.core.messages import Message, Receipt, Recipient, content_hash, normal_topic, participants, recipients_of
+from intermute.core.messages import (
+    Kind,
+    Message,
+    Receipt,
+    Recipient,
+    content_hash,
+    normal_topic,
+    participants,
+    recipients_of,
+)
 from intermute.core.times import rfc3339
 from intermute.project.transaction import Facts, Transaction
 from intermute.store import inboxes
@@ -46,9 +55,23 @@ def _fetch(connection: apsw.Connection, message_id: str, facts: Facts) -> None:
 def send_message(command: SendMessage, tx: Transaction) -> Sent:
     """Store a message and an inbox entry for each recipient, once for each id and content."""
     _check_transport(command)
-    directory = tx.state.agents
     identity = tx.identity()
-    sender_id = act_as(identity, directory.canonical(command.sender))
+    sender_id = act_as(identity, tx.state.agents.canonical(command.sender))
+    assert sender_id is not None
+    sent = post(command, Identity(sender_id, identity.is_verified), tx)
+    if not sent.replayed:
+        tx.heard(tx.state.agents.find(sender_id))
+    return sent
+
+
+def post(command: SendMessage, sender: Identity, tx: Transaction) -> Sent:
+    """Do what `send_message` does, in the name of `sender`.
+
+    Another command that tells somebody something posts it too, after its last check: a message without an id to one
+    recipient is never refused.
+    """
+    directory = tx.state.agents
+    sender_id = sender.address
     assert sender_id is not None
     recipients = recipients_of(command, directory.canonical)
     if len(recipients) > limits.RECIPIENTS_MAX:
@@ -66,7 +89,7 @@ def send_message(command: SendMessage, tx: Transaction) -> Sent:
         thread_id=(command.thread_id or "").strip("/"),
         sender=command.sender,
         sender_id=sender_id,
-        sender_verified=identity.is_verified,
+        sender_verified=sender.is_verified,
         to=tuple(command.to),
         cc=tuple(command.cc or ()),
         bcc=tuple(command.bcc or ()),
@@ -84,7 +107,6 @@ def send_message(command: SendMessage, tx: Transaction) -> Sent:
         first_cursor=known.first_cursor if known else cursor,
     )
     _store(message, recipients, known, tx)
-    tx.heard(directory.find(sender_id))
     return _sent(command, message, recipients, tx, updated=known is not None)
 
 
@@ -183,7 +205,9 @@ def _mark(command: AckMessage, tx: Transaction, kind: EventType) -> Marked:
             receipt = replace(receipt, read_at_us=tx.now.wall_us)
             tx.write(rows.mark_read(message.id, agent, tx.now.wall_us))
         receipts[agent] = receipt
-        tx.emit(kind, {"message_id": message.id, "agent_id": agent})
+        # Who was copied blindly is known to the sender and to itself, and so is what it does with the copy.
+        knows = frozenset({agent, message.sender_id}) if receipt.kind is Kind.BCC else None
+        tx.emit(kind, {"message_id": message.id, "agent_id": agent}, knows)
     return Marked(
         message_id=message.id,
         agent=receipt.address,

@@ -60,7 +60,7 @@ def active_view(
 
 
 def _row_view(row: ReservationRow, desk: Desk) -> ReservationView:
-    active = desk.state.leases.get(row.id)
+    active = _version_of(row, desk)
     if row.ended_at_us is None and active is not None:
         return active_view(active, desk.state, desk.now)
     ended_at_us: Micros | None = row.ended_at_us
@@ -82,6 +82,13 @@ def _row_view(row: ReservationRow, desk: Desk) -> ReservationView:
         held_by=desk.state.agents.name_of(row.holder),
         ended=row.ended,
     )
+
+
+def _version_of(row: ReservationRow, desk: Desk) -> Reservation | None:
+    """Return the lease behind a stored row: not the holder that a running batch gives it, and none that it has lost."""
+    versions = desk.state.leases.versions(row.id)
+    # The row may be older than memory by a commit; then the last version is the one that is stored by now.
+    return next((each for each in versions if each.fence == row.fence), versions[-1] if versions else None)
 
 
 def conflict_views(clashes: Sequence[Clash], state: ProjectState, now: Now) -> list[ConflictView]:
@@ -117,12 +124,20 @@ def check_reservations(query: CheckReservations, desk: Desk) -> Checked:
     limit = limits.CONFLICTS_SHOWN_MAX
     clashes = desk.state.leases.committed_conflicts(patterns, mode, asker, limit=limit + 1)
     shown = conflict_views(clashes[:limit], desk.state, desk.now)
-    if not shown:
-        message = "Free: reserve it before you edit, since a check holds nothing."
-    else:
-        names = ", ".join(list(dict.fromkeys(view.held_by for view in shown))[:5])
-        message = f"Held by {names}: work elsewhere, or ask the holder in a message."
-    return Checked(conflict=bool(shown), conflicts=shown, more_conflicts=len(clashes) > limit, message=message)
+    return Checked(
+        conflict=bool(shown),
+        conflicts=shown,
+        more_conflicts=len(clashes) > limit,
+        message=check_message(shown),
+    )
+
+
+def check_message(conflicts: Sequence[ConflictView]) -> str:
+    """Return what to do after a check that found this."""
+    if not conflicts:
+        return "Free: reserve it before you edit, since a check holds nothing."
+    names = ", ".join(list(dict.fromkeys(conflict.held_by for conflict in conflicts))[:5])
+    return f"Held by {names}: work elsewhere, or ask the holder in a message."
 
 
 def list_reservations(query: ListReservations, desk: Desk) -> FromStore[ReservationList]:

@@ -4,6 +4,8 @@ import apsw
 
 from intermute.core import limits
 from intermute.core.agents import act_as
+from intermute.core.api.checks import CheckTargets
+from intermute.core.api.handing_over import ForceRelease, RequestRelease, TransferReservation
 from intermute.core.api.reservations import (
     ReleaseAll,
     Released,
@@ -31,19 +33,13 @@ from intermute.project.transaction import Facts, Transaction
 from intermute.store import reservations as rows
 
 _WILDCARDS = frozenset("*?")
+_HandingOver = TransferReservation | RequestRelease | ForceRelease
 
 
 def reserve(command: Reserve, tx: Transaction) -> ReservationView:
     """Grant all of what was asked for, or refuse all of it with every conflict."""
-    patterns = parse_targets(
-        [
-            *_given("path_pattern", command.path_pattern),
-            *_given("pattern", command.pattern),
-            *(("patterns", text) for text in command.patterns or ()),
-            *(("glob_patterns", text) for text in command.glob_patterns or ()),
-        ],
-        [*_given("path", command.path), *(("paths", text) for text in command.paths or ())],
-    )
+    literals = literals_of(command)
+    patterns = parse_targets(globs_of(command), literals)
     mode = parse_mode(command.mode, command.exclusive, command.shared)
     lifetime = parse_lifetime(command.ttl_minutes, command.ttl_seconds)
     holder = _holder(command.agent_id or command.agent, tx)
@@ -78,7 +74,7 @@ def reserve(command: Reserve, tx: Transaction) -> ReservationView:
     assert fence == reservation.fence
     agent = tx.state.agents.find(holder)
     tx.heard(agent)
-    warnings = _literal_wildcards([*_given("path", command.path), *(("paths", text) for text in command.paths or ())])
+    warnings = literal_wildcards(literals)
     if agent is None:
         warnings.append(
             f"{holder!r} is not registered: it cannot send heartbeats, so this lasts until it is released or its time is up."
@@ -86,11 +82,27 @@ def reserve(command: Reserve, tx: Transaction) -> ReservationView:
     return active_view(reservation, tx.state, tx.now, is_clamped=lifetime.is_clamped, warnings=warnings)
 
 
+def globs_of(asked: Reserve | CheckTargets) -> list[tuple[str, str]]:
+    """Return the patterns of a request in all their spellings, each with its field."""
+    return [
+        *_given("path_pattern", asked.path_pattern),
+        *_given("pattern", asked.pattern),
+        *(("patterns", text) for text in asked.patterns or ()),
+        *(("glob_patterns", text) for text in asked.glob_patterns or ()),
+    ]
+
+
+def literals_of(asked: Reserve | CheckTargets) -> list[tuple[str, str]]:
+    """Return the literal paths of a request, each with its field."""
+    return [*_given("path", asked.path), *(("paths", text) for text in asked.paths or ())]
+
+
 def _given(field: str, text: str | None) -> list[tuple[str, str]]:
     return [] if text is None else [(field, text)]
 
 
-def _literal_wildcards(literals: list[tuple[str, str]]) -> list[str]:
+def literal_wildcards(literals: list[tuple[str, str]]) -> list[str]:
+    """Return a warning for each literal path that looks as if a pattern was meant."""
     return [
         f"{field} is literal, so {text!r} means a file of just this name; use patterns for wildcards."
         for field, text in literals
@@ -106,7 +118,7 @@ def _holder(given: str | None, tx: Transaction) -> AgentId:
 
 
 def facts_for_reservation(
-    connection: apsw.Connection, command: ReleaseReservation | RenewReservation, facts: Facts
+    connection: apsw.Connection, command: ReleaseReservation | RenewReservation | _HandingOver, facts: Facts
 ) -> None:
     """Fetch the row of a reservation, which tells how one that is no longer active has ended."""
     if command.reservation_id not in facts.reservations:
@@ -116,7 +128,7 @@ def facts_for_reservation(
 def renew_reservation(command: RenewReservation, tx: Transaction) -> ReservationView:
     """Let a lease run anew from now, for its holder."""
     lifetime = parse_lifetime(command.ttl_minutes, command.ttl_seconds)
-    reservation = _mine(command.reservation_id, command.agent_id, tx)
+    reservation = mine(command.reservation_id, command.agent_id, tx)
     renewed = tx.state.leases.renew(
         reservation, tx.now.mono_s + lifetime.ttl_s, Micros(tx.now.wall_us + lifetime.ttl_s * SECOND_US)
     )
@@ -128,7 +140,7 @@ def renew_reservation(command: RenewReservation, tx: Transaction) -> Reservation
 
 def release_reservation(command: ReleaseReservation, tx: Transaction) -> Released:
     """Give one reservation back, by its holder."""
-    reservation = _mine(command.reservation_id, command.agent_id or command.agent, tx)
+    reservation = mine(command.reservation_id, command.agent_id or command.agent, tx)
     tx.heard(tx.state.agents.find(reservation.holder))
     return Released(released=end_reservations([reservation], "released", tx))
 
@@ -140,21 +152,27 @@ def release_all(command: ReleaseAll, tx: Transaction) -> Released:
     return Released(released=end_reservations(tx.state.leases.held_by(holder), "released", tx))
 
 
-def _mine(reservation_id: str, given: str | None, tx: Transaction) -> Reservation:
+def mine(reservation_id: str, given: str | None, tx: Transaction) -> Reservation:
     """Return the active reservation, if the caller is its holder.
 
     The order of the refusals is the original's (contract.md 1.7): unknown, not yours, ended. The header counts before the
     query. A local caller that does not say who it is may act for the holder, since the original's SDK never says it.
+    Raises: UnknownReservation, NotYours, ReservationEnded.
     """
     identity = tx.identity()
-    active = tx.state.leases.get(reservation_id)
-    row = None if active else tx.facts.reservations.get(reservation_id)
-    if active is None and row is None:
-        raise UnknownReservation(reservation_id)
-    holder = active.holder if active else row.holder if row else AgentId("")
-    asker = identity.address or (tx.state.agents.canonical(given) if given else None)
-    if asker != holder and (asker is not None or not tx.caller.is_local):
-        raise NotYours("reservation", tx.state.agents.name_of(holder), asker and tx.state.agents.name_of(asker))
-    if active is None:
-        raise ReservationEnded(reservation_id, (row.ended if row else None) or "released")
-    return active
+    found = tx.state.leases.get(reservation_id) or tx.facts.reservations.get(reservation_id)
+    if found is not None:
+        asker = identity.address or (tx.state.agents.canonical(given) if given else None)
+        if asker != found.holder and (asker is not None or not tx.caller.is_local):
+            name_of = tx.state.agents.name_of
+            raise NotYours("reservation", name_of(found.holder), asker and name_of(asker))
+    return active_reservation(reservation_id, tx)
+
+
+def active_reservation(reservation_id: str, tx: Transaction) -> Reservation:
+    """Return the active reservation of this id, whoever holds it. Raises: UnknownReservation, ReservationEnded."""
+    if active := tx.state.leases.get(reservation_id):
+        return active
+    if row := tx.facts.reservations.get(reservation_id):
+        raise ReservationEnded(reservation_id, row.ended or "released")
+    raise UnknownReservation(reservation_id)

@@ -9,9 +9,24 @@ from typing import Any, Final
 import apsw
 
 from intermute.core.api import agents as agent_api
+from intermute.core.api import audit as audit_api
+from intermute.core.api import checks as check_api
+from intermute.core.api import handing_over as handing_api
 from intermute.core.api import messages as message_api
 from intermute.core.api import reservations as reservation_api
-from intermute.project.handlers import agent_views, agents, inbox, liveness, messages, reservation_views, reservations
+from intermute.project.handlers import (
+    agent_views,
+    agents,
+    audit,
+    checks,
+    forced_release,
+    handing_over,
+    inbox,
+    liveness,
+    messages,
+    reservation_views,
+    reservations,
+)
 from intermute.project.transaction import Desk, Facts, Transaction
 
 # Any in these three: a handler takes its own command and returns its own view; the key of the row ties them together.
@@ -31,6 +46,9 @@ COMMANDS: Final[Mapping[type, CommandHandler]] = {
     reservation_api.RenewReservation: reservations.renew_reservation,
     reservation_api.ReleaseReservation: reservations.release_reservation,
     reservation_api.ReleaseAll: reservations.release_all,
+    handing_api.TransferReservation: handing_over.transfer_reservation,
+    handing_api.RequestRelease: handing_over.request_release,
+    handing_api.ForceRelease: forced_release.force_release,
 }
 """Commands change the project; the actor decides them one at a time."""
 
@@ -48,10 +66,18 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     message_api.GetMessage: inbox.get_message,
     message_api.MessageRecipients: inbox.message_recipients,
     reservation_api.CheckReservations: reservation_views.check_reservations,
+    check_api.CheckTargets: checks.check_targets,
+    check_api.ValidateReservation: checks.validate_reservation,
     reservation_api.ListReservations: reservation_views.list_reservations,
     reservation_api.GetReservation: reservation_views.get_reservation,
+    audit_api.ListAudit: audit.list_audit,
 }
 """Queries read; they never queue behind commands."""
+
+LONG_QUERIES: Final[frozenset[type]] = frozenset(
+    {agent_api.ListAgents, check_api.CheckTargets, reservation_api.CheckReservations}
+)
+"""Queries that may compute for a tenth of a second on the loop: a project answers one of them at a time."""
 
 FACTS: Final[Mapping[type, FactFetcher]] = {
     message_api.SendMessage: messages.facts_for_send,
@@ -59,5 +85,8 @@ FACTS: Final[Mapping[type, FactFetcher]] = {
     message_api.ReadMessage: messages.facts_for_mark,
     reservation_api.RenewReservation: reservations.facts_for_reservation,
     reservation_api.ReleaseReservation: reservations.facts_for_reservation,
+    handing_api.TransferReservation: reservations.facts_for_reservation,
+    handing_api.RequestRelease: handing_over.facts_for_request,
+    handing_api.ForceRelease: reservations.facts_for_reservation,
 }
 """Rows that a decision needs and memory does not hold."""

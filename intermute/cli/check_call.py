@@ -9,7 +9,7 @@ from urllib.parse import urlsplit
 import click
 import msgspec
 
-from intermute.core.api.checks import CheckedTargets
+from intermute.core.api.checks import Checked
 
 CALL_TIMEOUT_S: Final = 5.0  # seconds without a byte; a check takes a millisecond, and a commit hook must not hang.
 _ANSWER_BYTES_MAX: Final = 8 * 1024 * 1024  # bytes; a hundred conflicts with the longest of patterns are below 2 MiB.
@@ -34,12 +34,12 @@ class Service:
     key: str | None
     timeout_s: float = CALL_TIMEOUT_S
 
-    def check(self, fields: Mapping[str, object]) -> CheckedTargets:
+    def check(self, fields: Mapping[str, object]) -> Checked:
         """Return the answer to one check. Raises: NoVerdict; click.UsageError, where what is asked cannot be meant."""
         status, content = self._exchange(msgspec.json.encode(fields))
         if status == http.client.OK:
             try:
-                return msgspec.json.decode(content, type=CheckedTargets)
+                return msgspec.json.decode(content, type=Checked)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 raise NoVerdict(f"{self.url} is not an Intermute that checks many paths: {_URL_REMEDY}") from None
         said = _message_of(content)

@@ -56,7 +56,7 @@ class Agent:
     async def tell_conflict(self, reply: Reply) -> None:
         """Tell the audience of a refusal."""
         clash = reply.body["conflicts"][0]
-        asked, example = clash["requested"], clash["example"]
+        asked, example = clash["requested"]["target"], clash["example"]
         is_the_same = asked == clash["pattern"] == example
         where = "" if is_the_same else f", example path {example}"
         text = f'{asked}: held by {clash["held_by"]} ("{clash["reason"]}"){where}'

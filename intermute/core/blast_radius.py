@@ -193,7 +193,7 @@ class _Cover:
     def __init__(self, target: Target) -> None:
         self._symbol = target.symbol
         self._node = target.pattern.alternatives[0][:-1] if target.pattern.is_plain else None
-        self._lanes = None if self._node is not None else PathLanes(target.pattern)
+        self._lanes = None if self._node is not None else PathLanes(target.pattern.alternatives)
 
     def takes_path(self, names: tuple[str, ...]) -> bool:
         if self._lanes is not None:

@@ -15,6 +15,7 @@ from intermute.core.claim_records import Claim, ClaimTarget, Standing
 from intermute.core.claim_targets import product
 from intermute.core.findings import Certainty, Finding, FindingKind, Verdict, in_precedence
 from intermute.core.lock_table import Mode
+from intermute.core.name_choices import Budget
 from intermute.core.patterns import overlap
 from intermute.core.relations import Relation, relation_of_meeting
 from intermute.core.symbols import symbol_relation
@@ -66,18 +67,29 @@ def decide(requested: Claim, held: Claim, policy: Policy = DEFAULT_POLICY) -> li
 
 
 def decide_targets(
-    requested: Claim, mine: ClaimTarget, held: Claim, theirs: ClaimTarget, policy: Policy = DEFAULT_POLICY
+    requested: Claim,
+    mine: ClaimTarget,
+    held: Claim,
+    theirs: ClaimTarget,
+    policy: Policy = DEFAULT_POLICY,
+    *,
+    example: str | None = None,
+    pool: Budget | None = None,
 ) -> Finding | None:
-    """Return what stands between one target of each claim, or None: for a caller that has found the pair by an index."""
+    """Return what stands between one target of each claim, or None: for a caller that has found the pair by an index.
+
+    Args: example, a path that is known to be in both; pool, what is left to tell relations apart, for a caller with many
+    pairs: once it is spent they are unknown, which clashes wherever any relation does.
+    """
     if requested.holder == held.holder or not clashes(Relation.UNKNOWN, mine.mode, theirs.mode):
         return None  # No relation is stricter than the unknown one.
-    example = overlap(mine.target.pattern, theirs.target.pattern)
+    example = example or overlap(mine.target.pattern, theirs.target.pattern)
     if example is None or _is_told_at_the_origin(mine, theirs):
         return None
     symbols = symbol_relation(mine.target.symbol, theirs.target.symbol)
     if symbols is Relation.DISJOINT:
         return _same_file(requested, mine, held, theirs, policy, example)
-    paths = relation_of_meeting(mine.target.pattern, theirs.target.pattern)
+    paths = relation_of_meeting(mine.target.pattern, theirs.target.pattern, pool=pool)
     relation = product(paths, symbols)
     if not clashes(relation, mine.mode, theirs.mode):
         return None

@@ -1,18 +1,22 @@
 """The lease book: which reservations are active, until when, and what stands in the way of a new one.
 
 One holder never clashes with itself. A lease ends at its monotonic deadline, exactly then and not before. While a batch
-is on its way to the disk the book is ahead of it; `committed_conflicts` answers for what is already stored, so that a
+is on its way to the disk the book is ahead of it; `committed_findings` answers for what is already stored, so that a
 check never shows what a power cut could still take back. Source: design.md 3 and 8, claims.md 4 and 5.
 """
 
 import heapq
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
+from functools import reduce
 
+from intermute.core.claim_index import ALL_SHOWN, NOTHING, ClaimIndex, FindingBounds, Work
+from intermute.core.claim_modes import supremum
+from intermute.core.claim_records import Claim, ClaimTarget
+from intermute.core.claims import Policy
+from intermute.core.findings import Finding, in_precedence
 from intermute.core.ids import AgentId, Micros, ReservationId
-from intermute.core.lock_table import LockTable, Mode, compatible
-from intermute.core.lock_trie import WorkBudget
-from intermute.core.patterns import Pattern, overlap
+from intermute.core.lock_table import Mode
 
 _LEFTOVERS_MAX = 1024  # outdated deadlines kept beside as many as there are leases; a guess: about 100 KiB.
 NOBODY = AgentId("")
@@ -21,27 +25,59 @@ NOBODY = AgentId("")
 
 @dataclass(frozen=True, slots=True)
 class Reservation:
-    """An active reservation. `deadline_s` is monotonic and binds; `expires_at_us` is for display and for a restart."""
+    """An active reservation: an enforced claim with a deadline.
 
-    id: ReservationId
-    holder: AgentId
-    patterns: tuple[Pattern, ...]
-    mode: Mode
+    `deadline_s` is monotonic and binds; the claim's `expires_at_us` is for display and for a restart. The claim's sequence
+    number is the fence. `changed` is the cursor at which others last had to take note of it: when it was granted, handed
+    over or converted.
+    """
+
+    claim: Claim
     reason: str
-    fence: int
     created_at_us: Micros
-    expires_at_us: Micros
     deadline_s: float
+    changed: int
+
+    @property
+    def id(self) -> ReservationId:
+        """Its id."""
+        return ReservationId(self.claim.id)
+
+    @property
+    def holder(self) -> AgentId:
+        """Who holds it, as a canonical address."""
+        return self.claim.holder
+
+    @property
+    def fence(self) -> int:
+        """The number that only grows within a project; a new holder gets a new one."""
+        return self.claim.sequence
+
+    @property
+    def expires_at_us(self) -> Micros:
+        """When it ends, for display."""
+        assert self.claim.expires_at_us is not None
+        return self.claim.expires_at_us
+
+    @property
+    def asked(self) -> list[ClaimTarget]:
+        """The targets that were asked for: without the destinations, which follow from them."""
+        return asked_for(self.claim.targets)
+
+    @property
+    def mode(self) -> Mode:
+        """The weakest mode that says all that its targets say."""
+        return overall_mode(self.asked)
 
 
-@dataclass(frozen=True, slots=True)
-class Clash:
-    """One requested pattern against one held pattern, with an example path that both match."""
+def asked_for(targets: Iterable[ClaimTarget]) -> list[ClaimTarget]:
+    """Return the targets without those that are destinations of others."""
+    return [target for target in targets if target.origin is None]
 
-    held: Reservation
-    held_pattern: Pattern
-    requested: Pattern
-    example: str
+
+def overall_mode(targets: Iterable[ClaimTarget]) -> Mode:
+    """Return the weakest mode that says all that these targets say."""
+    return reduce(supremum, (target.mode for target in targets))
 
 
 @dataclass(slots=True)
@@ -51,10 +87,12 @@ class LeaseBook:
     _by_id: dict[ReservationId, Reservation] = field(default_factory=dict)
     _by_holder: dict[AgentId, set[ReservationId]] = field(default_factory=dict)
     _deadlines: list[tuple[float, ReservationId]] = field(default_factory=list)
-    _table: LockTable = field(default_factory=LockTable)
+    _index: ClaimIndex = field(default_factory=ClaimIndex)
     _unstored_grants: set[ReservationId] = field(default_factory=set)
     _before_batch: dict[ReservationId, Reservation] = field(default_factory=dict)
-    """What the running batch has renewed, handed over or ended, as it is stored."""
+    """What the running batch has renewed, converted, handed over or ended, as it is stored."""
+    _index_before: ClaimIndex = field(default_factory=ClaimIndex)
+    """The claims among those that others have to take note of: all but the renewed ones."""
 
     def __len__(self) -> int:
         return len(self._by_id)
@@ -73,6 +111,13 @@ class LeaseBook:
             return self._before_batch[known]
         return None if known in self._unstored_grants else self._by_id.get(known)
 
+    def all_committed(self) -> Iterator[Reservation]:
+        """Yield all active reservations as they are stored, in no particular order."""
+        for reservation in self._by_id.values():
+            if reservation.id not in self._unstored_grants and reservation.id not in self._before_batch:
+                yield reservation
+        yield from self._before_batch.values()
+
     def held_by(self, holder: AgentId) -> list[Reservation]:
         """Return the holder's active reservations, the oldest first."""
         return sorted((self._by_id[each] for each in self._by_holder.get(holder, ())), key=lambda each: each.fence)
@@ -90,8 +135,7 @@ class LeaseBook:
         self._by_id[reservation.id] = reservation
         self._by_holder.setdefault(reservation.holder, set()).add(reservation.id)
         self._note_deadline(reservation)
-        for pattern in reservation.patterns:
-            self._table.add(reservation.id, pattern, reservation.holder, reservation.mode)
+        self._index.put(reservation.claim)
 
     def grant(self, reservation: Reservation) -> None:
         """Take in a reservation that the running batch will store."""
@@ -100,20 +144,33 @@ class LeaseBook:
 
     def renew(self, reservation: Reservation, deadline_s: float, expires_at_us: Micros) -> Reservation:
         """Give a lease a new deadline, and return it with that."""
-        renewed = replace(reservation, deadline_s=deadline_s, expires_at_us=expires_at_us)
+        claim = replace(reservation.claim, expires_at_us=expires_at_us)
+        renewed = replace(reservation, claim=claim, deadline_s=deadline_s)
         self._note_change(reservation)
         self._by_id[reservation.id] = renewed
+        self._index.update(claim)
         self._note_deadline(renewed)
         return renewed
+
+    def convert(self, reservation: Reservation, targets: tuple[ClaimTarget, ...], changed: int) -> Reservation:
+        """Give a reservation other modes on its targets, and return it with them; fence and deadline stay."""
+        assert changed > reservation.changed
+        claim = replace(reservation.claim, targets=targets)
+        converted = replace(reservation, claim=claim, changed=changed)
+        self._note_change(reservation, is_for_others=True)
+        self._by_id[reservation.id] = converted
+        self._index.put(claim)
+        return converted
 
     def hand_over(self, reservation: Reservation, holder: AgentId, fence: int) -> Reservation:
         """Give a reservation to another holder under a new fence, and return it with that; all else stays.
 
-        Whether the new holder may have it is decided by `conflicts` with `besides`.
+        Whether the new holder may have it is decided by `findings` with `besides`.
         """
         assert fence > reservation.fence
-        handed_over = replace(reservation, holder=holder, fence=fence)
-        self._note_change(reservation)
+        claim = replace(reservation.claim, holder=holder, sequence=fence)
+        handed_over = replace(reservation, claim=claim, changed=fence)
+        self._note_change(reservation, is_for_others=True)
         self._take_out(reservation)
         self.load(handed_over)
         return handed_over
@@ -121,12 +178,12 @@ class LeaseBook:
     def end(self, reservation: Reservation) -> None:
         """Take a reservation out; the running batch will store its end."""
         self._take_out(reservation)
-        self._note_change(reservation)
+        self._note_change(reservation, is_for_others=True)
         self._unstored_grants.discard(reservation.id)
 
     def _take_out(self, reservation: Reservation) -> None:
         del self._by_id[reservation.id]
-        self._table.remove(reservation.id)
+        self._index.remove(reservation.id)
         mine = self._by_holder[reservation.holder]
         mine.discard(reservation.id)
         if not mine:
@@ -138,9 +195,8 @@ class LeaseBook:
             return 0
         renamed = self.held_by(old)
         for reservation in renamed:
-            self._table.remove(reservation.id)
             del self._by_id[reservation.id]
-            self.load(replace(reservation, holder=new))
+            self.load(replace(reservation, claim=replace(reservation.claim, holder=new)))
         self._by_holder.pop(old, None)
         return len(renamed)
 
@@ -148,18 +204,19 @@ class LeaseBook:
         """Note that the running batch has reached the disk: what the book says is now what is stored."""
         self._unstored_grants.clear()
         self._before_batch.clear()
+        if len(self._index_before):
+            self._index_before = ClaimIndex()
 
     def versions(self, reservation_id: ReservationId) -> list[Reservation]:
         """Return the reservation as the running batch leaves it and as it was before, where there are such."""
         return [each[reservation_id] for each in (self._by_id, self._before_batch) if reservation_id in each]
 
-    def _has_fence(self, held: Reservation) -> bool:
-        current = self._by_id.get(held.id)
-        return current is not None and current.fence == held.fence
-
-    def _note_change(self, reservation: Reservation) -> None:
-        if reservation.id not in self._unstored_grants:
-            self._before_batch.setdefault(reservation.id, reservation)
+    def _note_change(self, reservation: Reservation, *, is_for_others: bool = False) -> None:
+        if reservation.id in self._unstored_grants:
+            return
+        before = self._before_batch.setdefault(reservation.id, reservation)
+        if is_for_others and self._index_before.get(reservation.id) is None:
+            self._index_before.put(before.claim)
 
     def _note_deadline(self, reservation: Reservation) -> None:
         heapq.heappush(self._deadlines, (reservation.deadline_s, reservation.id))
@@ -188,64 +245,40 @@ class LeaseBook:
             heapq.heappush(self._deadlines, (reservation.deadline_s, reservation.id))
         return list(ended.values())
 
-    def conflicts(
-        self,
-        patterns: Sequence[Pattern],
-        mode: Mode,
-        asker: AgentId | None,
-        *,
-        besides: ReservationId | None = None,
-        limit: int,
-        budget: WorkBudget | None = None,
-    ) -> list[Clash]:
-        """Return what others hold that stands in the way, in the order in which it was granted, at most `limit`.
+    # ---- what stands in the way
 
-        The bound is one on work: a request for `**` meets everything that is held. A request that asks several times
-        hands in one budget for all of them. `besides` is a reservation that does not count. Raises: PatternTooBroad.
+    def findings(
+        self,
+        requested: Claim,
+        policy: Policy,
+        bounds: FindingBounds = ALL_SHOWN,
+        *,
+        besides: Collection[str] = NOTHING,
+        work: Work | None = None,
+    ) -> list[Finding]:
+        """Return what stands between a claim and what others hold; see `ClaimIndex.findings`. Raises: PatternTooBroad."""
+        return self._index.findings(requested, policy, bounds, besides=besides, work=work)
+
+    def obstacles(
+        self, requested: Claim, policy: Policy, *, besides: Collection[str] = NOTHING, work: Work | None = None
+    ) -> Iterator[Claim]:
+        """Yield what others hold that stands in the way; see `ClaimIndex.obstacles`. Raises: PatternTooBroad."""
+        return self._index.obstacles(requested, policy, besides=besides, work=work)
+
+    def touching(self, requested: Claim, *, work: Work | None = None) -> Iterator[Reservation]:
+        """Yield what others hold that shares a path and a symbol with the claim. Raises: PatternTooBroad."""
+        return (self._by_id[ReservationId(claim.id)] for claim in self._index.touching(requested, work=work))
+
+    def committed_findings(
+        self, requested: Claim, policy: Policy, bounds: FindingBounds = ALL_SHOWN, *, work: Work | None = None
+    ) -> list[Finding]:
+        """Return the same as `findings` for what is stored: as if the batch that is being flushed had not been decided.
+
+        Raises: PatternTooBroad.
         """
-        budget = budget or WorkBudget()
-        clashes: list[Clash] = []
-        for pattern in patterns:
-            clashes += [
-                Clash(self._by_id[ReservationId(found.entry.entry_id)], found.entry.pattern, pattern, found.example)
-                for found in self._table.conflicts(
-                    pattern, mode, asker or NOBODY, besides=besides, limit=limit - len(clashes), budget=budget
-                )
-            ]
-            if len(clashes) >= limit:
-                break
-        return in_order(clashes)
-
-    def committed_conflicts(
-        self,
-        patterns: Sequence[Pattern],
-        mode: Mode,
-        asker: AgentId | None,
-        *,
-        limit: int,
-        budget: WorkBudget | None = None,
-    ) -> list[Clash]:
-        """Return the same, for what is stored: without grants, and with releases as with givers, still being flushed."""
-        # What changed hands or ended in this batch is shown as it was; a renewal keeps the fence and everything else.
-        was = [held for held in self._before_batch.values() if not self._has_fence(held)]
-        hidden = self._unstored_grants.union(held.id for held in was)
-        # What is left out again takes up one place for each pair of its patterns and ours.
-        unstored = sum(len(self._by_id[each].patterns) for each in hidden if each in self._by_id)
-        wanted = limit + unstored * len(patterns)
-        found = self.conflicts(patterns, mode, asker, limit=wanted, budget=budget)
-        clashes = [clash for clash in found if clash.held.id not in hidden]
-        for held in was:
-            if held.holder == asker or compatible(mode, held.mode):
-                continue
-            clashes.extend(
-                Clash(held, held_pattern, pattern, example)
-                for pattern in patterns
-                for held_pattern in held.patterns
-                if (example := overlap(pattern, held_pattern)) is not None
-            )
-        return in_order(clashes)[:limit]
-
-
-def in_order(clashes: Sequence[Clash]) -> list[Clash]:
-    """Return the clashes in the order in which what is held was granted."""
-    return sorted(clashes, key=lambda clash: (clash.held.fence, clash.held_pattern.text, clash.requested.text))
+        was = self._index_before
+        hidden = self._unstored_grants.union(ReservationId(claim.id) for claim in was)
+        found = self._index.findings(requested, policy, bounds, besides=hidden, work=work)
+        if not len(was):
+            return found
+        return in_precedence(found + was.findings(requested, policy, bounds, work=work))

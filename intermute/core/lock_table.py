@@ -41,12 +41,14 @@ def compatible(a: Mode, b: Mode) -> bool:
 
 @dataclass(frozen=True, slots=True, eq=False)
 class Entry:
-    """One pattern of one reservation. Two entries are equal only where they are the same one."""
+    """One pattern of one claim. Two entries are equal only where they are the same one."""
 
     entry_id: str
     holder: str
     pattern: Pattern
     mode: Mode
+    number: int = 0
+    """Which target of the claim it is; the table only keeps it."""
 
 
 class Conflict(NamedTuple):
@@ -83,9 +85,9 @@ class LockTable:
         for entries in self._by_id.values():
             yield from entries
 
-    def add(self, entry_id: str, pattern: Pattern, holder: str, mode: Mode) -> Entry:
+    def add(self, entry_id: str, pattern: Pattern, holder: str, mode: Mode, number: int = 0) -> Entry:
         """Add one pattern of this id, whatever it clashes with, and return its entry."""
-        entry = Entry(entry_id, holder, pattern, mode)
+        entry = Entry(entry_id, holder, pattern, mode, number)
         for alternative in pattern.alternatives:
             self._tries[mode].setdefault(alternative, {})[entry] = None
         self._by_id.setdefault(entry_id, []).append(entry)
@@ -125,13 +127,33 @@ class LockTable:
         ignore_holder: str | None = None,
         limit: int | None = None,
         budget: WorkBudget | None = None,
-    ) -> list[tuple[Entry, str]]:
+    ) -> list[Conflict]:
         """Return the entries that share a path with the pattern, whatever their mode, each with such a path.
 
         Args: limit, how many entries to find at most; which ones, is stable but not otherwise promised.
         Raises: PatternTooBroad, once the budget is spent.
         """
-        return [*islice(self._meeting(pattern, Mode, ignore_holder, budget or WorkBudget()), limit)]
+        return [*islice(self.meeting(pattern, Mode, ignore_holder=ignore_holder, budget=budget), limit)]
+
+    def meeting(
+        self,
+        pattern: Pattern,
+        modes: Iterable[Mode],
+        *,
+        ignore_holder: str | None = None,
+        budget: WorkBudget | None = None,
+        is_above_only: bool = False,
+    ) -> Iterator[Conflict]:
+        """Yield the entries in these modes that share a path with the pattern; lazy, so the first few cost little.
+
+        Args: is_above_only, for a plain pattern: only what contains its node, and so nothing that lies below it.
+        Raises: PatternTooBroad, while it is being taken from, once the budget is spent.
+        """
+        alternatives = pattern.alternatives
+        if is_above_only:
+            assert pattern.is_plain
+            alternatives = (alternatives[0][:-1],)
+        return self._meeting(PathLanes(alternatives), modes, ignore_holder, budget or WorkBudget())
 
     def conflicts(
         self,
@@ -152,27 +174,22 @@ class LockTable:
         Raises: PatternTooBroad, once the budget is spent.
         """
         clashing = (held for held in Mode if not compatible(mode, held))
-        return [*islice(self._meeting(pattern, clashing, holder, budget or WorkBudget(), besides), limit)]
+        found = self.meeting(pattern, clashing, ignore_holder=holder, budget=budget)
+        return [*islice((each for each in found if each.entry.entry_id != besides), limit)]
 
     def node_count(self) -> int:
         """Return the number of nodes of the index: 0 where the table is empty."""
         return sum(trie.node_count() for trie in self._tries.values())
 
     def _meeting(
-        self,
-        pattern: Pattern,
-        modes: Iterable[Mode],
-        ignored: str | None,
-        budget: WorkBudget,
-        besides: str | None = None,
+        self, lanes: PathLanes, modes: Iterable[Mode], ignored: str | None, budget: WorkBudget
     ) -> Iterator[Conflict]:
-        lanes = PathLanes(pattern)
         seen: set[Entry] = set()
         for slot in chain.from_iterable(self._tries[mode].meeting(lanes, budget) for mode in modes):
             examples: dict[Pattern, str] = {}  # One pattern is often held by many.
             for entry in slot:
                 budget.spend()
-                if entry.holder == ignored or entry.entry_id == besides or entry in seen:
+                if entry.holder == ignored or entry in seen:
                     continue
                 seen.add(entry)
                 example = examples.get(entry.pattern) or example_path(entry.pattern, lanes)

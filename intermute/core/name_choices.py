@@ -24,18 +24,21 @@ class StatesExhausted(Exception):
 
 
 class Budget:
-    """Counts states down."""
+    """Counts states down; one that has a `pool` is a share of it, and never more than is left there."""
 
-    __slots__ = ("_left",)
+    __slots__ = ("_pool", "left")
 
-    def __init__(self, states_max: int) -> None:
-        self._left = states_max
+    def __init__(self, states_max: int, pool: "Budget | None" = None) -> None:
+        self.left: int = states_max if pool is None else min(states_max, pool.left)
+        self._pool = pool
 
     def spend(self) -> None:
         """Pay for reaching a state once. Raises: StatesExhausted."""
-        self._left -= 1
-        if self._left < 0:
+        if self.left <= 0:
             raise StatesExhausted
+        self.left -= 1
+        if self._pool is not None:
+            self._pool.left -= 1
 
 
 class NameChoices:

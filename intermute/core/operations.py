@@ -14,8 +14,10 @@ from intermute.core.api import agents, audit, check_text, checks, handing_over, 
 from intermute.core.errors import (
     ActiveSessionConflict,
     BadPattern,
+    Deadlock,
     DomainError,
     ForceReleaseRefused,
+    IdempotencyKeyReused,
     InvalidFocusState,
     InvalidSessionId,
     InvalidTransport,
@@ -29,12 +31,16 @@ from intermute.core.errors import (
     ReservationConflict,
     ReservationEnded,
     ReservationLimit,
+    StaleForecast,
     TooManyAgents,
     TooManySubscribers,
+    TooManyWaiters,
+    TooMuchInTheWay,
     TransferConflict,
     UnknownAgent,
     UnknownMessage,
     UnknownReservation,
+    UnknownTicket,
 )
 
 
@@ -63,6 +69,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     input: type
     output: type | None
     status: int = 200
+    others: tuple[tuple[type, int], ...] = ()
+    """Further answers, each with its status."""
     sdk_status: int | None = None
     """The status where the body has an empty `id`, by which the original's SDK is known; it takes no other."""
     project: ProjectRule = ProjectRule.KEY
@@ -121,20 +129,25 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _row("GET", "/api/threads/{thread_id:path}", messages.Thread, messages.ThreadPage),
     # Reservations
     _row("POST", "/api/reservations", reservations.Reserve, reservations.ReservationView, status=201, sdk_status=200,
-         is_idempotent=False, errors=(BadPattern, PatternTooBroad, ReservationConflict, ReservationLimit)),
+         others=((reservations.RepeatedReservation, 200), (reservations.Waiting, 202)), is_idempotent=False,
+         errors=(BadPattern, PatternTooBroad, ReservationConflict, ReservationLimit, NotYours, UnknownTicket,
+                 ReservationEnded, StaleForecast, IdempotencyKeyReused, Deadlock, TooMuchInTheWay, TooManyWaiters)),
+    _row("GET", "/api/reservations/waiting", reservations.ListWaiting, reservations.WaitingList,
+         errors=(PatternTooBroad,)),
     _row("GET", "/api/reservations", reservations.ListReservations, reservations.ReservationList, routed_by="agent",
          gathers=("reservations", "created_at")),
     _row("DELETE", "/api/reservations", reservations.ReleaseAll, reservations.Released,
          routed_by="agent_id"),
-    _row("GET", "/api/reservations/check", reservations.CheckReservations, reservations.Checked,
-         errors=(BadPattern, PatternTooBroad), text=check_text.check_text),
-    _row("POST", "/api/reservations/check", checks.CheckTargets, checks.CheckedTargets,
-         errors=(BadPattern, PatternTooBroad), text=check_text.targets_text),
+    _row("GET", "/api/reservations/check", checks.CheckReservations, checks.Checked,
+         errors=(BadPattern, PatternTooBroad), text=check_text.checked_text),
+    _row("POST", "/api/reservations/check", checks.CheckTargets, checks.Checked,
+         errors=(BadPattern, PatternTooBroad), text=check_text.checked_text),
     _row("POST", "/api/reservations/validate", checks.ValidateReservation, checks.Validated, routed_by="reservation_id"),
     _row("GET", "/api/reservations/{reservation_id}", reservations.GetReservation, reservations.ReservationView,
          routed_by="reservation_id", errors=(UnknownReservation,)),
     _row("PATCH", "/api/reservations/{reservation_id}", reservations.RenewReservation, reservations.ReservationView,
-         routed_by="reservation_id", may_lack_body=True, errors=(UnknownReservation, NotYours, ReservationEnded)),
+         routed_by="reservation_id", may_lack_body=True,
+         errors=(PatternTooBroad, ReservationConflict, UnknownReservation, NotYours, ReservationEnded)),
     _row("DELETE", "/api/reservations/{reservation_id}", reservations.ReleaseReservation, reservations.Released,
          routed_by="reservation_id", errors=(UnknownReservation, NotYours, ReservationEnded)),
     _row("POST", "/api/reservations/{reservation_id}/transfer", handing_over.TransferReservation,

@@ -22,7 +22,16 @@ from intermute.core.pattern_classes import (
     holds,
     intersection,
 )
-from intermute.core.pattern_syntax import BadPattern, CharacterToken, Glob, Name, Pattern, parse, path_names
+from intermute.core.pattern_syntax import (
+    Alternative,
+    BadPattern,
+    CharacterToken,
+    Glob,
+    Name,
+    Pattern,
+    parse,
+    path_names,
+)
 
 __all__ = ["BadPattern", "PathLanes", "Pattern", "example_path", "matches", "overlap", "parse"]
 
@@ -45,13 +54,13 @@ def overlap(a: Pattern, b: Pattern) -> str | None:
         return "/".join(map(str, one)) or "." if one[: len(other)] == other else None
     if a.canonical > b.canonical:
         a, b = b, a
-    return example_path(a, PathLanes(b))
+    return example_path(a, PathLanes(b.alternatives))
 
 
 def matches(pattern: Pattern, path: str) -> bool:
     """Tell whether the pattern matches this one path, read literally."""
     names = path_names(path, fold_case=pattern.is_folded)
-    return bool(PathLanes(pattern).meeting(names))
+    return bool(PathLanes(pattern.alternatives).meeting(names))
 
 
 class PathLanes(Lanes[Name]):
@@ -59,8 +68,8 @@ class PathLanes(Lanes[Name]):
 
     __slots__ = ("_accepted", "_bulk", "_globs", "_names", "_plain")
 
-    def __init__(self, pattern: Pattern) -> None:
-        super().__init__(pattern.alternatives)
+    def __init__(self, alternatives: Sequence[Alternative]) -> None:
+        super().__init__(alternatives)
         self._names = list(self.places)
         self._globs = [name for name in self._names if isinstance(name, Glob)]
         self._accepted: dict[Name, int] = {}

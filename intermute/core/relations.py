@@ -55,14 +55,16 @@ def relation(a: Pattern, b: Pattern, *, states_max: int = STATES_MAX) -> Relatio
     return relation_of_meeting(a, b, states_max=states_max)
 
 
-def relation_of_meeting(a: Pattern, b: Pattern, *, states_max: int = STATES_MAX) -> Relation:
-    """Tell the same of two patterns that are known to share a path, or are both plain."""
+def relation_of_meeting(
+    a: Pattern, b: Pattern, *, states_max: int = STATES_MAX, pool: Budget | None = None
+) -> Relation:
+    """Tell the same of two patterns that are known to share a path, or are both plain; `pool` bounds many calls."""
     assert a.is_folded == b.is_folded
     if a.canonical == b.canonical:
         return Relation.EQUAL
     if a.is_plain and b.is_plain:
         return _relation_of_nodes(a.alternatives[0][:-1], b.alternatives[0][:-1])
-    budget = Budget(states_max)
+    budget = Budget(states_max, pool)
     try:
         is_wider = _covers(a, b, budget)
         is_narrower = _covers(b, a, budget)
@@ -83,7 +85,7 @@ def _relation_of_nodes(a: Alternative, b: Alternative) -> Relation:
 
 def _covers(wide: Pattern, narrow: Pattern, budget: Budget) -> bool:
     """Tell whether everything that `narrow` names is in `wide`. Raises: StatesExhausted."""
-    lanes = PathLanes(wide)
+    lanes = PathLanes(wide.alternatives)
     nodes = [alternative for alternative in narrow.alternatives if is_node(alternative)]
     if not all(lanes.meeting(node[:-1]) for node in nodes):
         return False

@@ -21,7 +21,7 @@ from intermute.core.errors import DomainError, InternalError, OutcomeUnknown, St
 from intermute.core.events import Event
 from intermute.core.times import Now
 from intermute.project.handlers.liveness import expire_due
-from intermute.project.handlers.table import COMMANDS, FACTS
+from intermute.project.handlers.table import COMMANDS, fact_fetcher
 from intermute.project.mail import Request
 from intermute.project.project import Project
 from intermute.project.state import ProjectState, load_state
@@ -154,6 +154,7 @@ class _Actor:
         with self._child.busy("loading", in_thread=True):
             project.state = await project.reader.read(load)
         project.hub.restart(row.head)
+        project.lobby.wake()
         # The ticker may be asleep by the memory that is gone.
         project.ticker.note_state(self.state, trio.current_time())
 
@@ -172,13 +173,14 @@ class _Actor:
             else:
                 for decision in batch.decisions:
                     decision.settle()
+                self._project.lobby.tell(self.state)
 
     async def _fetch(self, envelopes: list[Envelope[Request, Any]]) -> Facts:  # Any: see ProjectMailbox.
         facts = Facts()
         wanted = [
             (fetch, envelope.request.command)
             for envelope in envelopes
-            if (fetch := FACTS.get(type(envelope.request.command))) is not None
+            if (fetch := fact_fetcher(envelope.request.command)) is not None
         ]
 
         def work(connection: apsw.Connection) -> None:
@@ -244,6 +246,7 @@ class _Actor:
         state.stored()
         project.breaker.record_success(trio.current_time())
         batch.settle(committed)
+        project.lobby.tell(state)
         project.hub.publish(batch.events(committed.count), heads[committed.count])
         project.ticker.note_state(state, trio.current_time())
         _end_run_if_wrong(batch, committed)

@@ -15,6 +15,7 @@ import trio
 from intermute.core import limits
 from intermute.core.agents import Caller, Identity
 from intermute.core.api.agents import Heartbeat, RegisterAgent
+from intermute.core.api.reservations import Reserve
 from intermute.core.breaker import Breaker, BreakerState
 from intermute.core.errors import (
     InternalError,
@@ -30,7 +31,9 @@ from intermute.core.events import Event
 from intermute.core.ids import ProjectName, RandomBits
 from intermute.project.clock import Clock, ProjectClock
 from intermute.project.handlers.table import COMMANDS, LONG_QUERIES, QUERIES
+from intermute.project.handlers.turns import Queued
 from intermute.project.hub import Hub
+from intermute.project.lobby import Lobby, wait_for_turn
 from intermute.project.mail import ProjectMailbox, Request
 from intermute.project.state import ProjectState
 from intermute.project.ticker import Ticker
@@ -65,6 +68,7 @@ class Project:
         self.clock = ProjectClock(clock)
         self.mailbox: ProjectMailbox = Mailbox(limits.MAILBOX_MAX, f"project {name}")
         self.hub = Hub()
+        self.lobby = Lobby()
         self.breaker = Breaker()
         self.writer = Writer(path, make_hop())
         self.reader = Reader(path, make_hop())
@@ -87,12 +91,17 @@ class Project:
         self.calls += 1
         try:
             if type(question) in COMMANDS:
-                return await self._ask(question, caller)
+                reply = await self.ask(question, caller)
+                if isinstance(reply, Queued):
+                    assert isinstance(question, Reserve)
+                    return await wait_for_turn(self, reply, question, caller)
+                return reply
             return await self._query(question, caller)
         finally:
             self.calls -= 1
 
-    async def _ask(self, command: object, caller: Caller) -> Any:  # Any: see `answer`.
+    async def ask(self, command: object, caller: Caller) -> Any:  # Any: see `answer`.
+        """Have the actor decide a command; the reply to one that waits for its turn is `Queued`. Raises: DomainError."""
         now_s = trio.current_time()
         if not self.breaker.try_acquire(now_s):
             raise StorageUnavailable(max(1.0, self.breaker.snapshot(now_s).retry_after_s))
@@ -113,6 +122,10 @@ class Project:
             # A refusal says nothing about storage, so the probe's permit goes back; an outcome has used it up already.
             if is_probe:
                 self.breaker.release_probe()
+
+    def note_leaving(self) -> None:
+        """Have the actor let those go on who were behind one that has left the queue."""
+        self.ticker.note_deadline(trio.current_time())
 
     async def _query(self, query: object, caller: Caller) -> Any:  # Any: see `answer`.
         if type(query) in LONG_QUERIES:

@@ -7,10 +7,12 @@ import apsw
 
 from intermute.core import limits
 from intermute.core.agents import Directory
+from intermute.core.claim_records import Claim, with_destinations
+from intermute.core.claims import DEFAULT_POLICY, Policy
 from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.core.lease_book import LeaseBook, Reservation
-from intermute.core.patterns import parse
 from intermute.core.times import SECOND_US, Now
+from intermute.core.waiting_room import WaitingRoom
 from intermute.store import agents as agent_rows
 from intermute.store import reservations as reservation_rows
 from intermute.store.projects import ProjectRow
@@ -27,6 +29,9 @@ class ProjectState:
     batch: int
     agents: Directory = field(default_factory=Directory)
     leases: LeaseBook = field(default_factory=LeaseBook)
+    waiting: WaitingRoom = field(default_factory=WaitingRoom)
+    policy: Policy = DEFAULT_POLICY
+    fold_case: bool = False
     unflushed_heartbeats: set[AgentId] = field(default_factory=set)
     unstored_agents: set[AgentId] = field(default_factory=set)
     listening_since_s: float = -math.inf
@@ -83,14 +88,13 @@ def _lease(stored: ReservationRow, now: Now, previous: ProjectState | None) -> R
         remaining_s = (stored.expires_at_us - now.wall_us) / SECOND_US
         # A wall clock that jumped while we were down must not stretch a lease beyond any that could be granted.
         deadline_s = now.mono_s + min(max(remaining_s, limits.RESTART_GRACE_S), limits.TTL_MAX_S)
-    return Reservation(
+    claim = Claim(
         id=stored.id,
+        sequence=stored.fence,
         holder=stored.holder,
-        patterns=tuple(parse(pattern.text, literal=pattern.literal) for pattern in stored.patterns),
-        mode=stored.mode,
-        reason=stored.reason,
-        fence=stored.fence,
-        created_at_us=stored.created_at_us,
+        targets=with_destinations(each.claimed(fold_case=False) for each in stored.targets),
+        branch=stored.branch,
+        worktree=stored.worktree,
         expires_at_us=stored.expires_at_us,
-        deadline_s=deadline_s,
     )
+    return Reservation(claim, stored.reason, stored.created_at_us, deadline_s, stored.changed)

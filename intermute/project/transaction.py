@@ -5,7 +5,7 @@ change would leave memory wrong, so the actor treats that as a bug. A query hand
 or returns a `FromStore` that runs on a read connection.
 """
 
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
@@ -19,7 +19,7 @@ from intermute.core.times import Now
 from intermute.project.state import ProjectState
 from intermute.store import events as event_rows
 from intermute.store.release_requests import ReleaseRequest
-from intermute.store.reservations import ReservationRow
+from intermute.store.reservations import ReservationRow, StoredTarget
 from intermute.store.statements import Statement
 
 Reply = TypeVar("Reply")
@@ -32,6 +32,8 @@ class Facts:
     messages: dict[str, Message | None] = field(default_factory=dict)
     receipts: dict[str, dict[AgentId, Receipt]] = field(default_factory=dict)
     reservations: dict[str, ReservationRow | None] = field(default_factory=dict)
+    keyed: dict[str, list[ReservationRow]] = field(default_factory=dict)
+    """By idempotency key: what was asked for under it, by whomever."""
     requests: dict[str, list[ReleaseRequest]] = field(default_factory=dict)
     """By reservation: the requests for it that were unread when they were fetched, and those made since."""
 
@@ -39,6 +41,11 @@ class Facts:
         """Take in that a reservation has another holder."""
         if row := self.reservations.get(reservation_id):
             self.reservations[reservation_id] = replace(row, holder=holder, fence=fence)
+
+    def convert(self, reservation_id: ReservationId, targets: Sequence[StoredTarget], changed: int) -> None:
+        """Take in that a reservation has other modes."""
+        if row := self.reservations.get(reservation_id):
+            self.reservations[reservation_id] = replace(row, targets=tuple(targets), changed=changed)
 
     def end(self, reservation_id: ReservationId, how: str, now_us: Micros) -> None:
         """Take in that a reservation has ended."""

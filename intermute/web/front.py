@@ -68,7 +68,11 @@ class Front:
         if isinstance(view, Answer):
             return view
         is_sdk = operation.sdk_status is not None and question.id == ""
-        status = operation.sdk_status if is_sdk and operation.sdk_status else operation.status
+        status = (
+            operation.sdk_status
+            if is_sdk and operation.sdk_status
+            else dict(operation.others).get(type(view), operation.status)
+        )
         if operation.text is None:
             return Answer(status, msgspec.json.encode(view) + b"\n")
         if prefers_text(call):

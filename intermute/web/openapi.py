@@ -61,6 +61,7 @@ class ErrorBody(View, kw_only=True, frozen=True):
 def openapi_document() -> bytes:
     """Return the document as JSON, indented and with a newline at its end."""
     outputs = [operation.output for operation in OPERATIONS if operation.output is not None]
+    outputs += [output for operation in OPERATIONS for output, _ in operation.others]
     _, components = msgspec.json.schema_components([*outputs, ErrorBody], ref_template=_REF)
     paths: dict[str, Json] = {}
     for operation in OPERATIONS:
@@ -137,6 +138,8 @@ def _describe(operation: Operation) -> tuple[Json, dict[str, Any]]:
             **_success(operation),
             "description": "The same, to the original's SDK, which sends an empty `id`.",
         }
+    for output, status in operation.others:
+        described["responses"][str(status)] = _also(_view_answer(output), described["responses"].get(str(status)))
     if operation.takes_body:
         body: Json = {"type": "object", "properties": properties}
         if required:
@@ -164,12 +167,26 @@ def _in_query(schema: Json) -> Json:
 def _success(operation: Operation) -> Json:
     if operation.output is None:
         return {"description": "This document.", "content": {"application/json": {"schema": {"type": "object"}}}}
-    ref = {"$ref": _REF.format(name=operation.output.__name__)}
-    text = (operation.output.__doc__ or "").strip().splitlines()[0]
-    content: Json = {JSON_TYPE: {"schema": ref}}
+    answer = _view_answer(operation.output)
     if operation.text is not None:
-        content[PLAIN_TYPE] = {"schema": {"type": "string"}}
-    return {"description": text, "content": content}
+        answer["content"][PLAIN_TYPE] = {"schema": {"type": "string"}}
+    return answer
+
+
+def _view_answer(output: type) -> Json:
+    text = (output.__doc__ or "").strip().splitlines()[0]
+    return {"description": text, "content": {JSON_TYPE: {"schema": {"$ref": _REF.format(name=output.__name__)}}}}
+
+
+def _also(answer: Json, other: Json | None) -> Json:
+    """Return one description of two answers with the same status."""
+    if other is None:
+        return answer
+    schemas = [each["content"][JSON_TYPE]["schema"] for each in (other, answer)]
+    return {
+        "description": f"{other['description']} Or: {answer['description']}",
+        "content": {JSON_TYPE: {"schema": {"anyOf": schemas}}},
+    }
 
 
 def _refusals(operation: Operation) -> dict[str, Json]:

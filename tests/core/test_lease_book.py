@@ -7,37 +7,41 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from intermute.core.ids import AgentId, Micros, ReservationId
-from intermute.core.lease_book import Clash, LeaseBook, Reservation
+from intermute.core.claim_index import FindingBounds
+from intermute.core.claim_records import Claim, ClaimTarget
+from intermute.core.claim_targets import parse_glob
+from intermute.core.claims import DEFAULT_POLICY
+from intermute.core.ids import AgentId, Micros
+from intermute.core.lease_book import NOBODY, LeaseBook, Reservation
 from intermute.core.lock_table import Mode
-from intermute.core.patterns import parse
 
 ANNA, BEN, CARL = AgentId("anna"), AgentId("ben"), AgentId("carl")
 
 
 def lease(number: int, holder: AgentId, *patterns: str, mode: Mode = Mode.X, deadline_s: float = 100.0) -> Reservation:
     """Return a reservation whose fence is its number."""
-    return Reservation(
-        id=ReservationId(f"r{number}"),
-        holder=holder,
-        patterns=tuple(parse(pattern) for pattern in patterns),
-        mode=mode,
-        reason="",
-        fence=number,
-        created_at_us=Micros(0),
-        expires_at_us=Micros(int(deadline_s)),
-        deadline_s=deadline_s,
-    )
+    targets = tuple(ClaimTarget(n, parse_glob(pattern), mode) for n, pattern in enumerate(patterns))
+    claim = Claim(f"r{number}", number, holder, targets, expires_at_us=Micros(int(deadline_s)))
+    return Reservation(claim, "", Micros(0), deadline_s, number)
+
+
+def wish(asker: AgentId | None, *patterns: str, mode: Mode = Mode.X) -> Claim:
+    """Return the claim of somebody who asks."""
+    targets = tuple(ClaimTarget(n, parse_glob(pattern), mode) for n, pattern in enumerate(patterns))
+    return Claim("", 0, asker or NOBODY, targets)
 
 
 def clashes(book: LeaseBook, pattern: str, asker: AgentId | None = None, *, limit: int = 100) -> list[str]:
     """Return the ids in the way of an exclusive wish, as memory has them."""
-    return [clash.held.id for clash in book.conflicts([parse(pattern)], Mode.X, asker, limit=limit)]
+    bounds = FindingBounds(conflicts=limit)
+    return [finding.claim.id for finding in book.findings(wish(asker, pattern), DEFAULT_POLICY, bounds)]
 
 
 def stored_clashes(book: LeaseBook, pattern: str, asker: AgentId | None = None, *, limit: int = 100) -> list[str]:
     """Return the ids in the way of an exclusive wish, as the disk has them."""
-    return [clash.held.id for clash in book.committed_conflicts([parse(pattern)], Mode.X, asker, limit=limit)]
+    bounds = FindingBounds(conflicts=limit)
+    found = book.committed_findings(wish(asker, pattern), DEFAULT_POLICY, bounds)
+    return [finding.claim.id for finding in found][:limit]
 
 
 @pytest.fixture
@@ -62,11 +66,12 @@ def test_book_knows_holders(book: LeaseBook) -> None:
 
 def test_book_conflict_tells_both_sides(book: LeaseBook) -> None:
     """The held pattern, the requested one, and a path in both."""
-    [clash] = book.conflicts([parse("free"), parse("src/*.py")], Mode.X, BEN, limit=10)
+    [finding] = book.findings(wish(BEN, "free", "src/*.py"), DEFAULT_POLICY)
 
-    assert isinstance(clash, Clash)
-    assert (clash.held.id, clash.held_pattern.text, clash.requested.text) == ("r1", "src", "src/*.py")
-    assert clash.example.startswith("src/")
+    sides = (finding.claim.id, finding.held.target.text, finding.requested.target.text)
+    assert sides == ("r1", "src", "src/*.py")
+    assert finding.example is not None
+    assert finding.example.startswith("src/")
 
 
 def test_book_never_conflicts_with_oneself(book: LeaseBook) -> None:
@@ -147,9 +152,9 @@ def test_book_conflicts_besides_one_leave_it_out(book: LeaseBook) -> None:
     """What is to be handed over is not in its own way; what else its holder has is."""
     book.load(lease(3, ANNA, "src/a"))
 
-    found = book.conflicts([parse("src")], Mode.X, CARL, besides=ReservationId("r1"), limit=9)
+    found = book.findings(wish(CARL, "src"), DEFAULT_POLICY, besides={"r1"})
 
-    assert [clash.held.id for clash in found] == ["r3"]
+    assert [finding.claim.id for finding in found] == ["r3"]
 
 
 def test_book_memory_of_deadlines_is_bounded() -> None:
@@ -185,7 +190,7 @@ def test_stored_conflicts_keep_what_is_being_released(book: LeaseBook) -> None:
     book.end(book.held_by(BEN)[0])
     assert (clashes(book, "docs/a"), stored_clashes(book, "docs/a")) == ([], ["r2"])
     assert stored_clashes(book, "docs/a", BEN) == []
-    assert book.committed_conflicts([parse("docs")], Mode.S, None, limit=9) == []
+    assert book.committed_findings(wish(None, "docs", mode=Mode.S), DEFAULT_POLICY) == []
 
     book.stored()
 
@@ -206,7 +211,8 @@ def test_stored_conflicts_show_the_giver_until_it_is_stored(book: LeaseBook) -> 
     [stored] = book.held_by(ANNA)
     book.hand_over(book.hand_over(stored, BEN, 7), CARL, 8)
 
-    assert [clash.held for clash in book.committed_conflicts([parse("src")], Mode.X, None, limit=9)] == [stored]
+    found = book.committed_findings(wish(None, "src"), DEFAULT_POLICY)
+    assert [finding.claim for finding in found] == [stored.claim]
     assert (stored_clashes(book, "src", ANNA), stored_clashes(book, "src", CARL)) == ([], ["r1"])
     assert book.committed("r1") == stored
     book.stored()
@@ -304,6 +310,6 @@ def test_book_agrees_with_a_list(done: Sequence[tuple[str, int, str, AgentId]]) 
     for holder in (ANNA, BEN, CARL):
         mine = sorted((each for each in active.values() if each.holder == holder), key=lambda each: each.fence)
         assert book.held_by(holder) == mine
-        assert clashes(book, "**", holder) == [
-            each.id for each in sorted(active.values(), key=lambda each: each.fence) if each.holder != holder
-        ]
+        assert sorted(clashes(book, "**", holder)) == sorted(
+            each.id for each in active.values() if each.holder != holder
+        )

@@ -1,6 +1,7 @@
 """The lock table finds exactly the entries in the way, and forgets what was removed."""
 
 import itertools
+from collections.abc import Sequence
 
 from hypothesis import settings
 from hypothesis import strategies as st
@@ -28,7 +29,7 @@ def _table(*rows: tuple[str, str, str, Mode]) -> LockTable:
     return table
 
 
-def _ids(found: list[tuple[Entry, str]]) -> list[str]:
+def _ids(found: Sequence[tuple[Entry, str]]) -> list[str]:
     return sorted(entry.entry_id for entry, _ in found)
 
 
@@ -68,7 +69,7 @@ class TableAgainstList(RuleBasedStateMachine):
         others = [entry for entry in self.entries if entry.holder != holder and not compatible(mode, entry.mode)]
         self._check(asked, [*found], others)
 
-    def _check(self, asked: Pattern, found: list[tuple[Entry, str]], candidates: list[Entry]) -> None:
+    def _check(self, asked: Pattern, found: Sequence[tuple[Entry, str]], candidates: list[Entry]) -> None:
         expected = {entry for entry in candidates if overlap(asked, entry.pattern) is not None}
         assert {entry for entry, _ in found} == expected
         assert len(found) == len(expected)

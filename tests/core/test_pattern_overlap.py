@@ -250,7 +250,7 @@ def test_overlap_of_the_worst_pairs_takes_bounded_steps(a: str, b: str) -> None:
             steps += 1
             return super().step(row, token)
 
-    lanes = CountedPaths(other)
+    lanes = CountedPaths(other.alternatives)
     for alternative in one.alternatives:
         lanes.trace(alternative)
 

@@ -4,15 +4,15 @@ import pytest
 from pytest import raises
 
 from intermute.core import limits
+from intermute.core.api.claims import AskedTargets
 from intermute.core.errors import BadPattern, InvalidRequest
 from intermute.core.lock_table import Mode
-from intermute.core.targets import Lifetime, parse_lifetime, parse_mode, parse_targets
+from intermute.core.targets import Lifetime, parse_lifetime, read_targets, stated_mode
 
 
 def texts(globs: list[str], literals: list[str]) -> list[str]:
-    """Return the texts of the parsed targets."""
-    found = parse_targets([("patterns", text) for text in globs], [("paths", text) for text in literals])
-    return [pattern.text for pattern in found]
+    """Return the texts of the targets that were read."""
+    return [each.target.text for each in read_targets(AskedTargets(patterns=globs, paths=literals))]
 
 
 def test_targets_keep_their_order_and_come_once() -> None:
@@ -57,7 +57,7 @@ def test_targets_over_the_limit_are_refused_before_they_are_read() -> None:
 @pytest.mark.parametrize(
     ("mode", "exclusive", "shared", "expected"),
     [
-        (None, None, None, Mode.X),
+        (None, None, None, None),
         (None, True, None, Mode.X),
         (None, False, None, Mode.S),
         (None, None, True, Mode.S),
@@ -68,18 +68,21 @@ def test_targets_over_the_limit_are_refused_before_they_are_read() -> None:
         ("shared", None, None, Mode.S),
         ("READ", None, None, Mode.S),
         ("s", False, True, Mode.S),
+        ("observe", None, None, Mode.IS),
+        ("IX", None, None, Mode.IX),
+        ("Collaborate", None, None, Mode.IX),
+        ("curate", None, None, Mode.SIX),
     ],
 )
 def test_mode_has_many_spellings(mode: str | None, exclusive: bool | None, shared: bool | None, expected: Mode) -> None:
-    """Three fields that agree, or none: then it is exclusive."""
-    assert parse_mode(mode, exclusive, shared) is expected
+    """Three fields that agree, or none: then it says nothing."""
+    assert stated_mode(mode, exclusive, shared) is expected
 
 
 @pytest.mark.parametrize(
     ("mode", "exclusive", "shared", "fields"),
     [
         ("maybe", None, None, {"mode"}),
-        ("IX", None, None, {"mode"}),
         ("exclusive", False, None, {"mode", "exclusive"}),
         (None, True, True, {"exclusive", "shared"}),
         ("shared", True, False, {"mode", "exclusive", "shared"}),
@@ -90,7 +93,7 @@ def test_mode_that_contradicts_itself_is_refused(
 ) -> None:
     """Every field that takes part in the contradiction is named."""
     with raises(InvalidRequest) as refused:
-        parse_mode(mode, exclusive, shared)
+        stated_mode(mode, exclusive, shared)
 
     assert {field for field, _ in refused.value.problems} == fields
 

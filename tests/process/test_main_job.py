@@ -67,7 +67,7 @@ def test_refused_request_reserves_nothing_of_its_several_patterns(pair: Pair) ->
 
     body = refusal(pair.client.post("/api/reservations", json=asked), 409, "reservation_conflict")
 
-    assert [conflict["requested"] for conflict in body["conflicts"]] == ["src/api/core.py"]
+    assert [conflict["requested"]["target"] for conflict in body["conflicts"]] == ["src/api/core.py"]
     listed = good(pair.client.get("/api/reservations", params={"project": pair.project}))["reservations"]
     assert [each["agent_id"] for each in listed] == [pair.anna]
 

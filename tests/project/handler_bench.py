@@ -20,7 +20,7 @@ from intermute.core.ids import Micros, ProjectName
 from intermute.core.times import SECOND_US, Now
 from intermute.project.handlers.agents import hash_of_token
 from intermute.project.handlers.liveness import Tick, expire_due
-from intermute.project.handlers.table import COMMANDS, FACTS, QUERIES
+from intermute.project.handlers.table import COMMANDS, QUERIES, fact_fetcher
 from intermute.project.state import ProjectState, load_state
 from intermute.project.transaction import Desk, Facts, FromStore, Transaction
 from intermute.store import events as event_rows
@@ -84,7 +84,7 @@ class Bench:
         """Decide several commands on one set of facts; nothing is stored yet."""
         facts = Facts()
         for command, _ in commands:
-            if (fetch := FACTS.get(type(command))) is not None:
+            if (fetch := fact_fetcher(command)) is not None:
                 fetch(self.connection, command, facts)
         housekeeping = Transaction(self.state, self.now(), LOCAL, facts, self.random_bits)
         expire_due(housekeeping)

@@ -11,8 +11,9 @@ from trio.testing import MockClock
 
 from intermute.core import limits
 from intermute.core.api.agents import GetAgent, Heartbeat, RegisterAgent
+from intermute.core.api.checks import CheckReservations
 from intermute.core.api.messages import Inbox, SendMessage
-from intermute.core.api.reservations import CheckReservations, ListReservations, Reserve
+from intermute.core.api.reservations import ListReservations, Reserve
 from intermute.core.errors import (
     InternalError,
     Overloaded,

@@ -10,8 +10,8 @@ from trio.testing import MockClock
 
 from intermute.core import limits
 from intermute.core.api.agents import ListAgents
+from intermute.core.api.checks import CheckReservations
 from intermute.core.api.messages import Inbox, SendMessage
-from intermute.core.api.reservations import CheckReservations
 from intermute.core.errors import Overloaded
 from intermute.core.events import Event, EventType
 from intermute.core.ids import Micros

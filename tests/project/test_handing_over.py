@@ -8,11 +8,10 @@ from pytest import raises
 
 from intermute.core import limits
 from intermute.core.agents import Caller
-from intermute.core.api.checks import ValidateReservation
+from intermute.core.api.checks import CheckReservations, ValidateReservation
 from intermute.core.api.handing_over import ForceRelease, RequestRelease, TransferReservation
 from intermute.core.api.messages import MessageView, ReadMessage
 from intermute.core.api.reservations import (
-    CheckReservations,
     GetReservation,
     ListReservations,
     ReleaseReservation,
@@ -229,7 +228,7 @@ def test_transfer_to_a_silent_agent_warns(bench: Bench) -> None:
     handed = give(bench, granted.id)
     bench.tick()
 
-    assert "silent" in handed.warnings[0]
+    assert "silent" in handed.notes[0]
     assert bench.ask(GetReservation(reservation_id=granted.id)).ended == "owner_stale"
 
 

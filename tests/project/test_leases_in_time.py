@@ -6,13 +6,8 @@ from pytest import approx, raises
 
 from intermute.core import limits
 from intermute.core.api.agents import GetAgent, ListAgents
-from intermute.core.api.reservations import (
-    CheckReservations,
-    GetReservation,
-    ReleaseReservation,
-    RenewReservation,
-    Reserve,
-)
+from intermute.core.api.checks import CheckReservations
+from intermute.core.api.reservations import GetReservation, ReleaseReservation, RenewReservation, Reserve
 from intermute.core.errors import ReservationConflict, ReservationEnded
 from intermute.core.times import SECOND_US
 from intermute.project.handlers.liveness import next_deadline_s
@@ -149,7 +144,7 @@ def test_lease_of_an_unregistered_holder_runs_to_its_end(bench: Bench) -> None:
 
     bench.tick()
 
-    assert "not registered" in granted.warnings[0]
+    assert "not registered" in granted.notes[0]
     assert endings(bench) == [("reservation.expired", "expired")]
 
 

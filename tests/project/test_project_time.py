@@ -10,9 +10,10 @@ from trio.testing import MockClock
 
 from intermute.core import limits
 from intermute.core.api.agents import GetAgent, Heartbeat, RegisterAgent
+from intermute.core.api.checks import CheckReservations
 from intermute.core.api.handing_over import ForceRelease, TransferReservation
 from intermute.core.api.messages import Inbox, SendMessage
-from intermute.core.api.reservations import CheckReservations, GetReservation, ListReservations, Reserve
+from intermute.core.api.reservations import GetReservation, ListReservations, Reserve
 from intermute.core.errors import ForceReleaseRefused, ReservationConflict
 
 HOUR_S = 3600

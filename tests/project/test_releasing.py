@@ -5,8 +5,8 @@ from handler_bench import LOCAL, REMOTE, Bench, claiming
 from pytest import raises
 
 from intermute.core.agents import Caller
+from intermute.core.api.checks import CheckReservations
 from intermute.core.api.reservations import (
-    CheckReservations,
     GetReservation,
     ListReservations,
     ReleaseAll,
@@ -33,7 +33,7 @@ def bench() -> Bench:
 
 def held(bench: Bench, agent: str) -> list[str]:
     """Return the first patterns of what an agent holds."""
-    return [each.patterns[0].text for each in bench.state.leases.held_by(bench.state.agents.canonical(agent))]
+    return [each.asked[0].target.text for each in bench.state.leases.held_by(bench.state.agents.canonical(agent))]
 
 
 def test_renew_runs_anew_from_now(bench: Bench) -> None:

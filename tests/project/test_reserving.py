@@ -5,12 +5,8 @@ from handler_bench import LOCAL, Bench, claiming, proving
 from pytest import raises
 
 from intermute.core import limits
-from intermute.core.api.reservations import (
-    CheckReservations,
-    ReleaseReservation,
-    ReservationView,
-    Reserve,
-)
+from intermute.core.api.checks import CheckReservations
+from intermute.core.api.reservations import ReleaseReservation, ReservationView, Reserve
 from intermute.core.errors import (
     AgentIdentityMismatch,
     BadPattern,
@@ -31,7 +27,7 @@ def bench() -> Bench:
 
 def held(bench: Bench, agent: str) -> list[str]:
     """Return the first patterns of what an agent holds."""
-    return [each.patterns[0].text for each in bench.state.leases.held_by(bench.state.agents.canonical(agent))]
+    return [each.asked[0].target.text for each in bench.state.leases.held_by(bench.state.agents.canonical(agent))]
 
 
 def test_reserve_conflict_names_the_holder(bench: Bench) -> None:
@@ -215,7 +211,7 @@ def test_reserve_literal_path_is_no_pattern(bench: Bench) -> None:
     assert bench.ask(CheckReservations(path="app/[id].tsx")).conflict
     assert not bench.ask(CheckReservations(path="app/i.tsx")).conflict
     assert not bench.ask(CheckReservations(path="ab")).conflict
-    assert "literal" in starred.warnings[0]
+    assert "literal" in starred.notes[0]
 
 
 @pytest.mark.parametrize("pattern", ["", "/etc", "../x", "a[", "a\\", "a\0b", "C:/x", "x" * 1025])

@@ -5,7 +5,7 @@ from typing import Any
 import pytest
 from handler_bench import LOCAL, Bench, proving
 
-from intermute.core.api.checks import CheckedTargets, CheckTargets, Standing, Validated, ValidateReservation
+from intermute.core.api.checks import Checked, CheckTargets, Standing, Validated, ValidateReservation
 from intermute.core.api.handing_over import TransferReservation
 from intermute.core.api.reservations import ReleaseReservation, RenewReservation, ReservationView, Reserve
 from intermute.core.errors import PatternTooBroad
@@ -106,7 +106,7 @@ def test_check_of_many_costs_no_more_than_one_request_may(bench: Bench) -> None:
         for number in range(200):
             bench.reserve(f"agent-{agent}", f"d{number}/a{agent}/f")
 
-    one: CheckedTargets = bench.ask(CheckTargets(patterns=["*/*/*x"]))
+    one: Checked = bench.ask(CheckTargets(patterns=["*/*/*x"]))
 
     assert not one.conflict
     with pytest.raises(PatternTooBroad):

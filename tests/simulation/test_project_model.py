@@ -22,15 +22,9 @@ from pytest import raises
 
 from intermute.core import limits
 from intermute.core.api.agents import RegisterAgent
+from intermute.core.api.checks import CheckReservations
 from intermute.core.api.messages import AckMessage, Inbox, InboxCounts, ReadMessage, SendMessage, Threads
-from intermute.core.api.reservations import (
-    CheckReservations,
-    ListReservations,
-    ReleaseAll,
-    ReleaseReservation,
-    RenewReservation,
-    Reserve,
-)
+from intermute.core.api.reservations import ListReservations, ReleaseAll, ReleaseReservation, RenewReservation, Reserve
 from intermute.core.errors import DomainError, MessageIdTaken, NotARecipient, ReservationConflict, ReservationEnded
 from intermute.core.lock_table import Mode
 from intermute.core.patterns import overlap
@@ -278,7 +272,7 @@ class ProjectMachine(RuleBasedStateMachine):
         for at, one in enumerate(held):
             for other in held[at + 1 :]:
                 if one.holder != other.holder and Mode.X in (one.mode, other.mode):
-                    assert not any(overlap(a, b) for a in one.patterns for b in other.patterns)
+                    assert not any(overlap(a.target.pattern, b.target.pattern) for a in one.asked for b in other.asked)
 
     @invariant()
     def leases_are_the_models(self) -> None:
@@ -370,7 +364,7 @@ class _Forgetful(ProjectMachine):
         """Drop what is held from the lock table, and nothing else."""
         for lease in list(self.bench.state.leases):
             self.bench.state.leases.end(lease)
-            self.bench.state.leases.load(replace(lease, patterns=lease.patterns[:1]))
+            self.bench.state.leases.load(replace(lease, claim=replace(lease.claim, targets=lease.claim.targets[:1])))
 
 
 def test_project_that_forgets_is_found() -> None:

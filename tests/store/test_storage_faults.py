@@ -18,8 +18,9 @@ from pytest import raises
 from trio.testing import MockClock
 
 from intermute.core.api.agents import RegisterAgent
+from intermute.core.api.checks import CheckReservations
 from intermute.core.api.messages import Inbox, SendMessage
-from intermute.core.api.reservations import CheckReservations, ListReservations, Reserve
+from intermute.core.api.reservations import ListReservations, Reserve
 from intermute.core.breaker import BreakerState
 from intermute.core.errors import OutcomeUnknown, StorageFull, StorageUnavailable
 from intermute.store.directory import DataDirectory

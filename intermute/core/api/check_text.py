@@ -1,51 +1,41 @@
 """Checks as text: one line a finding, for people, agents and the log of a build.
 
-The first word of a line is `CONFLICT`, `free`, `warning` or `more`. What somebody else chose (names, reasons, paths) cannot
-break a line nor steer a terminal.
+The first word of a line is `CONFLICT`, `free`, `instead`, `warning` or `more`. What somebody else chose
+(names, reasons, paths) cannot break a line nor steer a terminal.
 """
 
 from collections.abc import Iterable, Iterator
 from typing import Final
 
-from intermute.core.api.checks import CheckedTargets, TargetView
-from intermute.core.api.reservations import Checked, CheckReservations, ConflictView
-from intermute.core.targets import parse_targets
+from intermute.core.api.checks import Checked, TargetView
+from intermute.core.api.claims import Alternative, ConflictView
 
 _REASON_CHARS_MAX: Final = 120  # characters of a reason that a line shows; the JSON form has all of it.
 
 
-def check_text(question: CheckReservations, view: Checked) -> str:
-    """Return the answer to a check of one path as lines. `question` is one that has been answered."""
-    asked = parse_targets(
-        [("pattern", question.pattern)] if question.pattern is not None else [],
-        [("path", question.path)] if question.path is not None else [],
-    )
-    taken = {conflict.requested for conflict in view.conflicts}
-    targets = [
-        TargetView(text=pattern.text, free=pattern.text not in taken, held_by=[])
-        for pattern in asked
-        # A list that was cut may be silent about a target that is taken.
-        if pattern.text in taken or not view.more_conflicts
-    ]
-    return _text(targets, view.conflicts, (), is_cut=view.more_conflicts)
-
-
-def targets_text(_question: object, view: CheckedTargets) -> str:
-    """Return the answer to a check of many paths as lines."""
-    return _text(view.targets, view.conflicts, view.warnings or (), is_cut=view.more_conflicts)
-
-
-def _text(
-    targets: Iterable[TargetView], conflicts: Iterable[ConflictView], warnings: Iterable[str], *, is_cut: bool
-) -> str:
-    by_target: dict[str, list[ConflictView]] = {}
-    for conflict in conflicts:
-        by_target.setdefault(conflict.requested, []).append(conflict)
-    lines = [line for target in targets for line in _target_lines(target, by_target.get(target.text, []))]
-    if is_cut:
+def checked_text(_question: object, view: Checked) -> str:
+    """Return the answer to a check as lines."""
+    by_target: dict[int, list[ConflictView]] = {}
+    for conflict in view.conflicts:
+        by_target.setdefault(conflict.requested.n, []).append(conflict)
+    lines = [line for target in view.targets for line in _target_lines(target, by_target.get(target.n, []))]
+    if view.more_conflicts:
         lines.append("more     is held than is listed here: ask for fewer paths at once")
-    lines += [f"warning  {_one_line(warning)}" for warning in warnings]
+    lines += [_instead(alternative) for alternative in view.alternatives or ()]
+    lines += [_warning(warning) for warning in view.warnings or ()]
+    lines += [f"warning  {_one_line(note)}" for note in view.notes or ()]
     return "".join(f"{line}\n" for line in lines)
+
+
+def _instead(alternative: Alternative) -> str:
+    return f"instead  {_one_line(alternative.target)} would be granted as {alternative.name} ({alternative.mode})"
+
+
+def _warning(finding: ConflictView) -> str:
+    return (
+        f"warning  {_one_line(finding.requested.target)} {finding.kind} with {_one_line(finding.held.target)} of"
+        f" {_one_line(finding.held_by)}, confidence {finding.confidence:g}"
+    )
 
 
 def _target_lines(target: TargetView, conflicts: Iterable[ConflictView]) -> Iterator[str]:

@@ -8,47 +8,76 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from intermute.core.api.claims import (
+    AddressText,
+    Alternative,
+    AskedTargets,
+    Branch,
+    ConflictView,
+    ModeText,
+    OperationText,
+    PathText,
+    PatternText,
+    Worktree,
+)
 from intermute.core.api.fields import Address, Identifier, Input, ProjectText, View
-from intermute.core.api.reservations import ConflictView, ModeText, PathList, PathText, PatternList, PatternText
 
+FlagText = Annotated[str, Meta(description="`false` means shared; anything else means exclusive.")]
 Fence = Annotated[int, Meta(ge=0, le=2**63 - 1, description="The `fence` that the reservation was granted with.")]
 
 
-class CheckTargets(Input, kw_only=True, frozen=True):
-    """Ask what is in the way of many paths at once, in the fields of a reservation, without reserving them."""
+class CheckReservations(Input, kw_only=True, frozen=True):
+    """Ask what is in the way of a target, without reserving it. Name yourself to leave your own reservations out."""
+
+    project: ProjectText | None = None
+    pattern: PatternText | None = None
+    path: PathText | None = None
+    address: AddressText | None = None
+    exclusive: FlagText | None = None
+    mode: ModeText | None = None
+    op: OperationText | None = None
+    branch: Branch | None = None
+    worktree: Worktree | None = None
+    agent: Address | None = None
+    agent_id: Address | None = None
+
+
+class CheckTargets(AskedTargets, kw_only=True, frozen=True):
+    """Ask what is in the way of many targets at once, in the fields of a reservation, without reserving them."""
 
     project: ProjectText | None = None
     agent_id: Address | None = None
     agent: Address | None = None
-    path_pattern: PatternText | None = None
-    pattern: PatternText | None = None
-    patterns: PatternList | None = None
-    glob_patterns: PatternList | None = None
-    path: PathText | None = None
-    paths: PathList | None = None
-    exclusive: bool | None = None
-    shared: bool | None = None
-    mode: ModeText | None = None
+    branch: Branch | None = None
+    worktree: Worktree | None = None
 
 
 class TargetView(View, kw_only=True, frozen=True):
-    """The verdict on one asked path or pattern. `held_by` may be cut where `more_conflicts` says so; `free` never errs."""
+    """The verdict on one asked target. `held_by` may be cut where `more_conflicts` says so; `free` never errs."""
 
+    n: int
     text: str
     free: bool
     held_by: list[str]
+    mode: str
     literal: bool = False
 
 
-class CheckedTargets(View, kw_only=True, frozen=True):
-    """Whether everything asked is free for the asker, what is in the way if not, and each target's own verdict."""
+class Checked(View, kw_only=True, frozen=True):
+    """Whether everything asked is free for the asker, what is in the way if not, and each target's own verdict.
+
+    `seq` is the place in the log that the answer is of; `alternatives` are weaker modes that would be granted now.
+    """
 
     conflict: bool
     conflicts: list[ConflictView]
     message: str
     more_conflicts: bool = False
     targets: list[TargetView]
-    warnings: list[str] | None = None
+    warnings: list[ConflictView] | None = None
+    alternatives: list[Alternative] | None = None
+    notes: list[str] | None = None
+    seq: int
 
 
 class ValidateReservation(Input, kw_only=True, frozen=True):

@@ -5,42 +5,73 @@ from typing import Annotated
 from msgspec import Meta
 
 from intermute.core import limits
-from intermute.core.api.fields import Address, Identifier, Input, Line, ProjectText, View
+from intermute.core.api.claims import AskedTargets, Branch, ClaimedTarget, ConflictView, ModeText, Worktree
+from intermute.core.api.fields import ONE_LINE_WITH_TEXT, Address, Identifier, Input, Line, ProjectText, View
+from intermute.core.wishes import OnConflict
 
-PatternText = Annotated[
-    str, Meta(description="A path, or a path with wildcards: * ? [a-z] {a,b} and ** for any depth.")
-]
-PathText = Annotated[str, Meta(description="A path in which no character is a wildcard.")]
-PatternList = Annotated[list[PatternText], Meta(max_length=limits.TARGETS_PER_REQUEST_MAX)]
-PathList = Annotated[list[PathText], Meta(max_length=limits.TARGETS_PER_REQUEST_MAX)]
-ModeText = Annotated[str, Meta(description="exclusive (X, write) or shared (S, read).")]
 Ttl = Annotated[int, Meta(ge=-limits.TTL_REQUEST_MAX, le=limits.TTL_REQUEST_MAX)]
-FlagText = Annotated[str, Meta(description="`false` means shared; anything else means exclusive.")]
+WaitForTurn = Annotated[
+    float,
+    Meta(
+        ge=0,
+        le=limits.WAIT_SECONDS_MAX,
+        description="With `on_conflict: wait`: for how many seconds to keep a place in the queue. A call is answered after "
+        "55 s at the latest, with a ticket that resumes the place.",
+    ),
+]
+Sequence = Annotated[
+    int,
+    Meta(
+        ge=0,
+        le=2**63 - 1,
+        description="`as_of_seq` of a forecast: refuse if what others hold there has changed since.",
+    ),
+]
+IdempotencyKey = Annotated[
+    str,
+    Meta(
+        min_length=1,
+        max_length=limits.ADDRESS_CHARS_MAX,
+        pattern=ONE_LINE_WITH_TEXT,
+        description="Your own name for this request: sent again, it is answered with what it has led to.",
+    ),
+]
 
 
-class Reserve(Input, kw_only=True, frozen=True):
-    """Ask for one or several paths, all or nothing. Without `exclusive`, `shared` or `mode` it is exclusive."""
+class Reserve(AskedTargets, kw_only=True, frozen=True):
+    """Ask for one or several targets, all or nothing. Without a mode or an operation it is exclusive."""
 
     project: ProjectText | None = None
     id: str | None = None
     agent_id: Address | None = None
     agent: Address | None = None
-    path_pattern: PatternText | None = None
-    pattern: PatternText | None = None
-    patterns: PatternList | None = None
-    glob_patterns: PatternList | None = None
-    path: PathText | None = None
-    paths: PathList | None = None
-    exclusive: bool | None = None
-    shared: bool | None = None
-    mode: ModeText | None = None
+    branch: Branch | None = None
+    worktree: Worktree | None = None
     reason: Line | None = None
     ttl_minutes: Ttl | None = None
     ttl_seconds: Ttl | None = None
+    on_conflict: OnConflict | None = None
+    wait_seconds: WaitForTurn | None = None
+    ticket: Identifier | None = None
+    partial: bool | None = None
+    if_seq: Sequence | None = None
+    idempotency_key: IdempotencyKey | None = None
+
+
+class Denied(View, kw_only=True, frozen=True):
+    """A target that was left out of a partial grant, and what is in its way."""
+
+    n: int
+    target: str
+    conflicts: list[ConflictView]
 
 
 class ReservationView(View, kw_only=True, frozen=True):
-    """One reservation. `fence` only grows within a project: send it along with what you write."""
+    """One reservation. `fence` only grows within a project: send it along with what you write.
+
+    `seq` is the event with which others last had to take note of it. `warnings` are findings that did not stand in the way,
+    `notes` are sentences about the request itself.
+    """
 
     id: str
     agent_id: str
@@ -56,49 +87,53 @@ class ReservationView(View, kw_only=True, frozen=True):
     mode: str
     shared: bool
     fence: int
+    seq: int
+    standing: str
     held_by: str
+    branch: str | None = None
+    worktree: str | None = None
+    targets: list[ClaimedTarget]
     expires_in_ms: int | None = None
     ended: str | None = None
     ttl_clamped: bool = False
-    warnings: list[str] | None = None
+    warnings: list[ConflictView] | None = None
+    denied: list[Denied] | None = None
+    contested: list[ConflictView] | None = None
+    notes: list[str] | None = None
 
 
-class ConflictView(View, kw_only=True, frozen=True):
-    """One thing in the way; the first six fields are the original's."""
+class RepeatedReservation(ReservationView, kw_only=True, frozen=True):
+    """What an earlier request under the same idempotency key has led to; nothing was done now."""
 
-    reservation_id: str
+    repeated: bool = True
+
+
+class Waiting(View, kw_only=True, frozen=True):
+    """The request waits for its turn under a ticket, which is the id that the reservation will have."""
+
+    waiting: bool
+    ticket: str
     agent_id: str
     held_by: str
-    pattern: str
-    reason: str | None = None
-    expires_at: str
-    exclusive: bool
-    mode: str
-    requested: str
-    example: str
-    retry_after_s: int
-    created_at: str
+    project: str
+    targets: list[ClaimedTarget]
+    ahead: list[str]
+    conflicts: list[ConflictView]
+    keeps_place_for_s: int
+    message: str
 
 
-class CheckReservations(Input, kw_only=True, frozen=True):
-    """Ask what is in the way of a path, without reserving it. Name yourself to leave your own reservations out."""
+class ListWaiting(Input, kw_only=True, frozen=True):
+    """List the requests that wait in a project, in the order in which they came."""
 
     project: ProjectText | None = None
-    pattern: PatternText | None = None
-    path: PathText | None = None
-    exclusive: FlagText | None = None
-    mode: ModeText | None = None
-    agent: Address | None = None
-    agent_id: Address | None = None
 
 
-class Checked(View, kw_only=True, frozen=True):
-    """Whether the path is free for the asker, and what is in the way if not."""
+class WaitingList(View, kw_only=True, frozen=True):
+    """The queue, and who waits for whom."""
 
-    conflict: bool
-    conflicts: list[ConflictView]
-    message: str
-    more_conflicts: bool = False
+    waiting: list[Waiting]
+    waits_for: dict[str, list[str]]
 
 
 class ListReservations(Input, kw_only=True, frozen=True):
@@ -126,11 +161,15 @@ class GetReservation(Input, kw_only=True, frozen=True):
 
 
 class RenewReservation(Input, kw_only=True, frozen=True):
-    """Hold a reservation of yours for a new time, counted from now."""
+    """Hold a reservation of yours for a new time, counted from now, or in another mode; with neither, for 30 minutes.
+
+    A mode is that of all its targets. A stronger one is granted if nothing of others stands in the way.
+    """
 
     reservation_id: Identifier
     project: ProjectText | None = None
     agent_id: Address | None = None
+    mode: ModeText | None = None
     ttl_minutes: Ttl | None = None
     ttl_seconds: Ttl | None = None
 

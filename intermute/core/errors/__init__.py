@@ -23,6 +23,14 @@ from intermute.core.errors.callers import (
     ProjectRequired,
     Unauthorized,
 )
+from intermute.core.errors.claims import (
+    Deadlock,
+    IdempotencyKeyReused,
+    StaleForecast,
+    TooManyWaiters,
+    TooMuchInTheWay,
+    UnknownTicket,
+)
 from intermute.core.errors.domain_error import DomainError
 from intermute.core.errors.messages import (
     InvalidTransport,
@@ -70,9 +78,11 @@ __all__ = [
     "BadPattern",
     "BodyTooLarge",
     "BrowserRefused",
+    "Deadlock",
     "DomainError",
     "ForceReleaseRefused",
     "ForeignProject",
+    "IdempotencyKeyReused",
     "InternalError",
     "InvalidFocusState",
     "InvalidProject",
@@ -96,11 +106,14 @@ __all__ = [
     "ReservationEnded",
     "ReservationLimit",
     "ShuttingDown",
+    "StaleForecast",
     "StorageFull",
     "StorageUnavailable",
     "TooManyAgents",
     "TooManyProjects",
     "TooManySubscribers",
+    "TooManyWaiters",
+    "TooMuchInTheWay",
     "TooSlow",
     "TransferConflict",
     "Unauthorized",
@@ -108,5 +121,6 @@ __all__ = [
     "UnknownMessage",
     "UnknownReservation",
     "UnknownRoute",
+    "UnknownTicket",
     "UnsupportedMediaType",
 ]

@@ -39,19 +39,32 @@ class ReservationConflict(DomainError):
 
     code = "reservation_conflict"
 
-    def __init__(self, conflicts: Sequence[object], holders: Sequence[str], wait_s: float, *, is_cut: bool) -> None:
+    def __init__(
+        self,
+        conflicts: Sequence[object],
+        holders: Sequence[str],
+        wait_s: float,
+        *,
+        seq: int,
+        is_cut: bool,
+        alternatives: Sequence[object] = (),
+        is_held_still: bool = False,
+    ) -> None:
         super().__init__()
         self.conflicts, self.holders, self.wait_s, self.is_cut = tuple(conflicts), tuple(holders), wait_s, is_cut
+        self.seq, self.alternatives, self.is_held_still = seq, tuple(alternatives), is_held_still
 
     @property
     def message(self) -> str:
         who = ", ".join(self.holders[:5])
-        return f"Held by {who}, and nothing was reserved: work elsewhere, ask the holder in a message, or try again in {max(1, round(self.wait_s))} s at the latest."
+        outcome = "your reservation stays as it was" if self.is_held_still else "nothing was reserved"
+        weaker = ", take one of the alternatives" if self.alternatives else ""
+        return f"Held by {who}, and {outcome}: work elsewhere{weaker}, ask the holder in a message, wait with on_conflict: wait, or try again in {max(1, round(self.wait_s))} s at the latest."
 
     @property
     def details(self) -> Mapping[str, object]:
         cut = {"more_conflicts": True} if self.is_cut else {}
-        return {"conflicts": list(self.conflicts), **cut}
+        return {"seq": self.seq, "conflicts": list(self.conflicts), "alternatives": list(self.alternatives), **cut}
 
 
 class ReservationLimit(DomainError):

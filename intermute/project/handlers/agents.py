@@ -28,6 +28,7 @@ from intermute.core.events import EventType
 from intermute.core.ids import AgentId
 from intermute.project.handlers.agent_views import agent_view
 from intermute.project.handlers.endings import end_reservations
+from intermute.project.handlers.turns import leave_all
 from intermute.project.transaction import Transaction
 from intermute.store import agents as rows
 from intermute.store import reservations as reservation_rows
@@ -126,6 +127,8 @@ def _adopt(agent: Agent, tx: Transaction) -> None:
     """Give the agent what was sent to, or reserved under, its name while nobody had it (design.md 6)."""
     tx.write(*rows.adopt_mail(agent))
     tx.facts.adopt(AgentId(agent.name), agent.id)
+    if agent.name != agent.id:
+        leave_all(AgentId(agent.name), tx)  # What it waited for is asked again, in the name of the agent.
     if tx.state.leases.rename_holder(AgentId(agent.name), agent.id):
         tx.write(reservation_rows.adopt(agent.id, agent.name))
 
@@ -186,6 +189,7 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
 def deregister_agent(command: DeregisterAgent, tx: Transaction) -> Deregistered:
     """Let an agent leave: its reservations end, its name is free, its messages stay."""
     agent = _one_acted_for(command.agent, tx)
+    leave_all(agent.id, tx)
     ended = end_reservations(tx.state.leases.held_by(agent.id), "deregistered", tx)
     tx.state.agents.remove(agent)
     tx.state.unflushed_heartbeats.discard(agent.id)

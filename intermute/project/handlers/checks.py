@@ -3,25 +3,36 @@
 Both answer committed facts: nothing that a power cut could still take back. Source: claims.md 7, issue 3 points 4 and 9.
 """
 
-from collections.abc import Sequence
+from dataclasses import replace
 
 import apsw
 
 from intermute.core import limits
-from intermute.core.api.checks import CheckedTargets, CheckTargets, Standing, TargetView, Validated, ValidateReservation
+from intermute.core.api.checks import (
+    Checked,
+    CheckReservations,
+    CheckTargets,
+    Standing,
+    TargetView,
+    Validated,
+    ValidateReservation,
+)
+from intermute.core.api.claims import AskedTargets, ConflictView
+from intermute.core.claim_index import FindingBounds, Work
+from intermute.core.claim_modes import CLASS_OF_MODE
+from intermute.core.claim_records import Claim
+from intermute.core.findings import Finding, in_precedence
 from intermute.core.ids import AgentId
-from intermute.core.lease_book import Clash, LeaseBook, Reservation, in_order
-from intermute.core.lock_table import Mode
-from intermute.core.lock_trie import WorkBudget
-from intermute.core.patterns import Pattern
-from intermute.core.targets import parse_mode, parse_targets
-from intermute.project.handlers.reservation_views import check_message, conflict_views
-from intermute.project.handlers.reservations import globs_of, literal_wildcards, literals_of
+from intermute.core.lease_book import NOBODY, Reservation, asked_for
+from intermute.core.targets import literal_wildcards, read_targets
+from intermute.project.handlers.finding_views import conflict_views
+from intermute.project.handlers.meetings import Meeting, alternatives, meet
 from intermute.project.transaction import Desk, FromStore
 from intermute.store import reservations as rows
 from intermute.store.reservations import ReservationRow
 
-_CONFLICTS_OF_LATE_TARGETS = 5  # conflicts looked up for each target once the list is full: enough to name its holders.
+_LATE_BOUNDS = FindingBounds(conflicts=5, warnings=5)
+"""What is looked up for each target once the list is full: enough to name its holders."""
 _ADVICE = {
     Standing.ACTIVE: "It holds: go on.",
     Standing.UNKNOWN: "No reservation of this project has this id: reserve before you write.",
@@ -31,47 +42,78 @@ _ADVICE = {
 }
 
 
-def check_targets(query: CheckTargets, desk: Desk) -> CheckedTargets:
-    """Tell what is in the way of each path, leaving out what the asker itself holds."""
-    literals = literals_of(query)
-    patterns = parse_targets(globs_of(query), literals)
-    mode = parse_mode(query.mode, query.exclusive, query.shared)
+def check_reservations(query: CheckReservations, desk: Desk) -> Checked:
+    """Tell what is in the way of a target, leaving out what the asker itself holds."""
+    asked = AskedTargets(
+        pattern=query.pattern,
+        path=query.path,
+        address=query.address,
+        mode=query.mode,
+        op=query.op,
+        exclusive=None if query.exclusive is None else query.exclusive.strip().lower() != "false",
+    )
+    return _checked(asked, query, desk)
+
+
+def check_targets(query: CheckTargets, desk: Desk) -> Checked:
+    """Tell what is in the way of each target, leaving out what the asker itself holds."""
+    return _checked(query, query, desk)
+
+
+def _checked(asked: AskedTargets, query: CheckReservations | CheckTargets, desk: Desk) -> Checked:
+    state, now = desk.state, desk.now
     asker = _named(query.agent_id or query.agent, desk)
-    found = _clashes_of_each(desk.state.leases, patterns, mode, asker)
-    clashes = in_order([clash for each in found for clash in each])
-    limit = limits.CONFLICTS_SHOWN_MAX
-    shown = conflict_views(clashes[:limit], desk.state, desk.now)
-    name_of = desk.state.agents.name_of
-    return CheckedTargets(
+    claim = Claim(
+        id="",
+        sequence=state.head,
+        holder=asker or NOBODY,
+        targets=read_targets(asked, fold_case=state.fold_case),
+        branch=(query.branch or "").strip() or None,
+        worktree=(query.worktree or "").strip() or None,
+    )
+    work = Work()
+    targets: list[TargetView] = []
+    conflicts: list[Finding] = []
+    warnings: list[Finding] = []
+    for target in asked_for(claim.targets):
+        unit = replace(claim, targets=tuple(each for each in claim.targets if each.number == target.number))
+        left = limits.CONFLICTS_SHOWN_MAX + 1 - len(conflicts)
+        bounds = FindingBounds(conflicts=left) if left > _LATE_BOUNDS.conflicts else _LATE_BOUNDS
+        met = meet(unit, state, work=work, is_committed=True, bounds=bounds)
+        conflicts += met.conflicts
+        warnings += met.warnings
+        holders = [state.agents.name_of(finding.claim.holder) for finding in met.conflicts]
+        targets.append(
+            TargetView(
+                n=target.number,
+                text=target.target.text,
+                free=not met.conflicts,
+                held_by=list(dict.fromkeys(holders)),
+                mode=CLASS_OF_MODE[target.mode],
+                literal=target.target.pattern.is_literal,
+            )
+        )
+    met = Meeting(in_precedence(conflicts), in_precedence(warnings)[: limits.WARNINGS_SHOWN_MAX])
+    shown = conflict_views(met.shown, state, now)
+    return Checked(
         conflict=bool(shown),
         conflicts=shown,
         message=check_message(shown),
-        more_conflicts=len(clashes) > limit,
-        targets=[
-            TargetView(
-                text=pattern.text,
-                free=not each,
-                held_by=list(dict.fromkeys(name_of(clash.held.holder) for clash in each)),
-                literal=pattern.is_literal,
-            )
-            for pattern, each in zip(patterns, found, strict=True)
-        ],
-        warnings=[*_stranger(asker, desk), *literal_wildcards(literals)] or None,
+        more_conflicts=met.is_cut,
+        targets=targets,
+        warnings=conflict_views(met.warnings, state, now) or None,
+        alternatives=alternatives(claim, met.conflicts, state, work=work, is_committed=True) or None,
+        notes=[*_stranger(asker, desk), *literal_wildcards(asked)] or None,
+        seq=state.head,
     )
 
 
-def _clashes_of_each(
-    leases: LeaseBook, patterns: Sequence[Pattern], mode: Mode, asker: AgentId | None
-) -> list[list[Clash]]:
-    """Return for each pattern what is in its way, within one request's budget of work; what is free is never in doubt."""
-    budget = WorkBudget()
-    left = limits.CONFLICTS_SHOWN_MAX + 1
-    found: list[list[Clash]] = []
-    for pattern in patterns:
-        limit = max(left, _CONFLICTS_OF_LATE_TARGETS)
-        found.append(leases.committed_conflicts([pattern], mode, asker, limit=limit, budget=budget))
-        left -= len(found[-1])
-    return found
+def check_message(conflicts: list[ConflictView]) -> str:
+    """Return what to do after a check that found this."""
+    if not conflicts:
+        return "Free: reserve it before you edit, since a check holds nothing."
+    names = ", ".join(list(dict.fromkeys(conflict.held_by for conflict in conflicts))[:5])
+    return f"Held by {names}: work elsewhere, or ask the holder in a message."
 
 
 def _stranger(asker: AgentId | None, desk: Desk) -> list[str]:

@@ -5,7 +5,8 @@ from typing import Final
 
 from intermute.core.events import EventType
 from intermute.core.lease_book import Reservation
-from intermute.core.targets import MODE_NAMES
+from intermute.project.handlers.granting import reservation_event_fields
+from intermute.project.handlers.turns import admit_waiters
 from intermute.project.transaction import Transaction
 from intermute.store import reservations as rows
 
@@ -22,7 +23,10 @@ _KINDS: Final[Mapping[str, EventType]] = {
 def end_reservations(
     reservations: Iterable[Reservation], how: str, tx: Transaction, more: Mapping[str, object] | None = None
 ) -> list[str]:
-    """End these reservations, and return their ids. `how` is a key of `_KINDS`, `more` are further fields of the event."""
+    """End these reservations, let those go on who waited for them, and return the ids of the ended ones.
+
+    `how` is a key of `_KINDS`, `more` are further fields of the event.
+    """
     ended = []
     for reservation in reservations:
         tx.state.leases.end(reservation)
@@ -30,17 +34,6 @@ def end_reservations(
         tx.emit(_KINDS[how], {**reservation_event_fields(reservation, tx), "reason": how, **(more or {})})
         tx.facts.end(reservation.id, how, tx.now.wall_us)
         ended.append(str(reservation.id))
+    if ended:
+        admit_waiters(tx)
     return ended
-
-
-def reservation_event_fields(reservation: Reservation, tx: Transaction) -> dict[str, object]:
-    """Return what every event about a reservation says; the original's fields come first."""
-    return {
-        "agent_id": reservation.holder,
-        "path_pattern": reservation.patterns[0].text,
-        "reservation_id": reservation.id,
-        "held_by": tx.state.agents.name_of(reservation.holder),
-        "patterns": [pattern.text for pattern in reservation.patterns],
-        "mode": MODE_NAMES[reservation.mode],
-        "fence": reservation.fence,
-    }

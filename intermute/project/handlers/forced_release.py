@@ -8,12 +8,13 @@ from typing import Final
 
 from intermute.core.agents import Identity
 from intermute.core.api.handing_over import ForceRelease, ForceReleased
+from intermute.core.claim_modes import CLASS_OF_MODE
 from intermute.core.errors import ForceReleaseRefused, InvalidRequest
 from intermute.core.events import EventType
 from intermute.core.ids import AgentId
 from intermute.core.lease_book import Reservation
-from intermute.core.targets import MODE_NAMES
-from intermute.project.handlers.endings import end_reservations, reservation_event_fields
+from intermute.project.handlers.endings import end_reservations
+from intermute.project.handlers.granting import reservation_event_fields
 from intermute.project.handlers.handing_over import refuse_own, speaker_of
 from intermute.project.handlers.letters import label, tell
 from intermute.project.handlers.reservations import active_reservation
@@ -65,8 +66,8 @@ def force_release(command: ForceRelease, tx: Transaction) -> ForceReleased:
         released=released,
         agent_id=reservation.holder,
         held_by=agents.name_of(reservation.holder),
-        patterns=[pattern.text for pattern in reservation.patterns],
-        mode=MODE_NAMES[reservation.mode],
+        patterns=[target.target.text for target in reservation.asked],
+        mode=CLASS_OF_MODE[reservation.mode],
         fence=reservation.fence,
         cursor=cursor,
         message_id=message_id,

@@ -4,6 +4,8 @@ Each is one event that everyone hears, and one message to the agent that gains o
 Source: issue 3 point 6, decisions/0009-handing-over.md.
 """
 
+from dataclasses import replace
+
 import apsw
 
 from intermute.core import limits
@@ -22,12 +24,15 @@ from intermute.core.errors import (
     UnknownAgent,
 )
 from intermute.core.events import EventType
+from intermute.core.findings import Verdict
 from intermute.core.ids import AgentId
 from intermute.core.lease_book import Reservation
-from intermute.project.handlers.endings import reservation_event_fields
+from intermute.project.handlers.finding_views import conflict_views
+from intermute.project.handlers.granting import reservation_event_fields
 from intermute.project.handlers.letters import label, tell
-from intermute.project.handlers.reservation_views import active_view, conflict_views
+from intermute.project.handlers.reservation_views import active_view
 from intermute.project.handlers.reservations import active_reservation, facts_for_reservation, mine
+from intermute.project.handlers.turns import settle_queue
 from intermute.project.transaction import Facts, Transaction
 from intermute.store import release_requests
 from intermute.store import reservations as rows
@@ -48,14 +53,11 @@ def transfer_reservation(command: TransferReservation, tx: Transaction) -> Reser
     if (held := leases.count_of(receiver.id)) >= limits.RESERVATIONS_PER_AGENT_MAX:
         raise ReservationLimit(receiver.name, held, 1)
     # Everybody else's reservations go with this one; the giver's own were never compared with it.
-    if clashes := leases.conflicts(
-        reservation.patterns,
-        reservation.mode,
-        receiver.id,
-        besides=reservation.id,
-        limit=limits.CONFLICTS_SHOWN_MAX,
-    ):
-        raise TransferConflict(conflict_views(clashes, tx.state, tx.now), receiver.name)
+    wish = replace(reservation.claim, holder=receiver.id)
+    found = leases.findings(wish, tx.state.policy, besides={reservation.id})
+    if conflicts := [finding for finding in found if finding.verdict is Verdict.CONFLICT]:
+        shown = conflicts[: limits.CONFLICTS_SHOWN_MAX]
+        raise TransferConflict(conflict_views(shown, tx.state, tx.now), receiver.name)
     giver = Identity(reservation.holder, tx.identity().is_verified)
     giver_name = agents.name_of(reservation.holder)
     handed_over = leases.hand_over(reservation, receiver.id, tx.next_cursor())
@@ -82,15 +84,14 @@ def transfer_reservation(command: TransferReservation, tx: Transaction) -> Reser
         {"event": EventType.RESERVATION_TRANSFERRED, "reservation_id": reservation.id},
         tx,
     )
+    settle_queue(tx)
     tx.heard(agents.find(reservation.holder))
     # So that the ticker looks soon: the receiver's silence may end this before any deadline that the ticker knows of.
     tx.state.unflushed_heartbeats.add(receiver.id)
-    warnings = []
+    notes = []
     if not receiver.is_live(tx.now.mono_s):
-        warnings.append(
-            f"{receiver.name!r} has been silent for 5 minutes: it loses this again unless it is heard soon."
-        )
-    return active_view(handed_over, tx.state, tx.now, warnings=warnings)
+        notes.append(f"{receiver.name!r} has been silent for 5 minutes: it loses this again unless it is heard soon.")
+    return active_view(handed_over, tx.state, tx.now, notes=notes)
 
 
 def facts_for_request(connection: apsw.Connection, command: RequestRelease, facts: Facts) -> None:

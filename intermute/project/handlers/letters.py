@@ -35,6 +35,6 @@ def _address_of(agent: AgentId, tx: Transaction) -> str:
 
 def label(reservation: Reservation) -> str:
     """Return the reservation's patterns as a subject names them."""
-    first, *others = reservation.patterns
-    text = first.text[:_PATTERN_CHARS_SHOWN] + ("…" if len(first.text) > _PATTERN_CHARS_SHOWN else "")
+    first, *others = (each.target.text for each in reservation.asked)
+    text = first[:_PATTERN_CHARS_SHOWN] + ("…" if len(first) > _PATTERN_CHARS_SHOWN else "")
     return f"{text!r} and {len(others)} more" if others else repr(text)

@@ -1,4 +1,4 @@
-"""What time does: leases that are due end, silent agents lose theirs, and heartbeats reach the disk.
+"""What time does: leases and waits that are due end, silent agents lose theirs, and heartbeats reach the disk.
 
 The ticker sends `Tick`; nobody else can. Source: design.md 8, guarantees.md G8 and G10.
 """
@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from intermute.core import limits
 from intermute.core.ids import AgentId
 from intermute.project.handlers.endings import end_reservations
+from intermute.project.handlers.turns import end_waits
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Transaction
 from intermute.store import agents as rows
@@ -25,6 +26,7 @@ def tick(command: Tick, tx: Transaction) -> None:
     expire_due(tx)
     for agent in [agent for agent in map(tx.state.agents.find, silent_holders(tx.state, tx.now.mono_s)) if agent]:
         end_reservations(tx.state.leases.held_by(agent.id), "owner_stale", tx)
+    end_waits(tx)
     if command.flushes_heartbeats:
         unflushed, tx.state.unflushed_heartbeats = tx.state.unflushed_heartbeats, set()
         tx.write(*rows.seen(agent for agent in map(tx.state.agents.find, sorted(unflushed)) if agent))
@@ -54,8 +56,13 @@ def next_deadline_s(state: ProjectState, flushed_s: float) -> float | None:
         for holder in state.leases.holders()
         if (agent := state.agents.find(holder)) is not None
     ]
-    if (lease_s := state.leases.next_deadline_s()) is not None:
-        deadlines.append(lease_s)
+    deadlines += [
+        agent.heard_s + limits.AGENT_SILENCE_S
+        for wait in state.waiting
+        if (agent := state.agents.find(wait.wish.claim.holder)) is not None
+    ]
+    ends = (state.leases.next_deadline_s(), state.waiting.next_end_s())
+    deadlines += [end_s for end_s in ends if end_s is not None]
     if state.unflushed_heartbeats:
         deadlines.append(flushed_s + limits.LIVENESS_FLUSH_S)
     return min(deadlines, default=None)

@@ -1,10 +1,10 @@
-"""Reserving, renewing and releasing. Source: design.md 8, contract.md 6, claims.md."""
+"""Renewing, converting and releasing; and whose reservation is whose. Source: design.md 8, contract.md 6, claims.md 4."""
+
+from dataclasses import replace
 
 import apsw
 
-from intermute.core import limits
 from intermute.core.agents import act_as
-from intermute.core.api.checks import CheckTargets
 from intermute.core.api.handing_over import ForceRelease, RequestRelease, TransferReservation
 from intermute.core.api.reservations import (
     ReleaseAll,
@@ -12,105 +12,31 @@ from intermute.core.api.reservations import (
     ReleaseReservation,
     RenewReservation,
     ReservationView,
-    Reserve,
 )
-from intermute.core.errors import (
-    InvalidRequest,
-    NotYours,
-    ReservationConflict,
-    ReservationEnded,
-    ReservationLimit,
-    UnknownReservation,
-)
+from intermute.core.claim_index import Work
+from intermute.core.claim_modes import CLASS_OF_MODE
+from intermute.core.claim_records import ClaimTarget, with_destinations
+from intermute.core.errors import InvalidRequest, NotYours, ReservationEnded, UnknownReservation
 from intermute.core.events import EventType
-from intermute.core.ids import AgentId, Micros, ReservationId
+from intermute.core.findings import Verdict
+from intermute.core.ids import AgentId, Micros
 from intermute.core.lease_book import Reservation
-from intermute.core.targets import parse_lifetime, parse_mode, parse_targets
+from intermute.core.lock_table import Mode
+from intermute.core.targets import READING, parse_lifetime, stated_mode
 from intermute.core.times import SECOND_US
-from intermute.project.handlers.endings import end_reservations, reservation_event_fields
-from intermute.project.handlers.reservation_views import active_view, conflict_views
+from intermute.project.handlers.endings import end_reservations
+from intermute.project.handlers.granting import reservation_event_fields
+from intermute.project.handlers.meetings import Meeting, conflict_with
+from intermute.project.handlers.reservation_views import active_view
+from intermute.project.handlers.turns import admit_waiters, leave_all, settle_queue
 from intermute.project.transaction import Facts, Transaction
 from intermute.store import reservations as rows
 
-_WILDCARDS = frozenset("*?")
 _HandingOver = TransferReservation | RequestRelease | ForceRelease
 
 
-def reserve(command: Reserve, tx: Transaction) -> ReservationView:
-    """Grant all of what was asked for, or refuse all of it with every conflict."""
-    literals = literals_of(command)
-    patterns = parse_targets(globs_of(command), literals)
-    mode = parse_mode(command.mode, command.exclusive, command.shared)
-    lifetime = parse_lifetime(command.ttl_minutes, command.ttl_seconds)
-    holder = _holder(command.agent_id or command.agent, tx)
-    leases = tx.state.leases
-    held = leases.count_of(holder)
-    if held >= limits.RESERVATIONS_PER_AGENT_MAX:
-        raise ReservationLimit(tx.state.agents.name_of(holder), held, len(patterns))
-    if clashes := leases.conflicts(patterns, mode, holder, limit=limits.CONFLICTS_SHOWN_MAX + 1):
-        views = conflict_views(clashes[: limits.CONFLICTS_SHOWN_MAX], tx.state, tx.now)
-        raise ReservationConflict(
-            views,
-            list(dict.fromkeys(view.held_by for view in views)),
-            max(view.retry_after_s for view in views),
-            is_cut=len(clashes) > limits.CONFLICTS_SHOWN_MAX,
-        )
-    reservation = Reservation(
-        id=ReservationId(tx.mint()),
-        holder=holder,
-        patterns=patterns,
-        mode=mode,
-        reason=command.reason or "",
-        fence=tx.next_cursor(),
-        created_at_us=tx.now.wall_us,
-        expires_at_us=Micros(tx.now.wall_us + lifetime.ttl_s * SECOND_US),
-        deadline_s=tx.now.mono_s + lifetime.ttl_s,
-    )
-    leases.grant(reservation)
-    tx.write(rows.insert(reservation))
-    fence = tx.emit(
-        EventType.RESERVATION_CREATED, {**reservation_event_fields(reservation, tx), "reason": reservation.reason}
-    )
-    assert fence == reservation.fence
-    agent = tx.state.agents.find(holder)
-    tx.heard(agent)
-    warnings = literal_wildcards(literals)
-    if agent is None:
-        warnings.append(
-            f"{holder!r} is not registered: it cannot send heartbeats, so this lasts until it is released or its time is up."
-        )
-    return active_view(reservation, tx.state, tx.now, is_clamped=lifetime.is_clamped, warnings=warnings)
-
-
-def globs_of(asked: Reserve | CheckTargets) -> list[tuple[str, str]]:
-    """Return the patterns of a request in all their spellings, each with its field."""
-    return [
-        *_given("path_pattern", asked.path_pattern),
-        *_given("pattern", asked.pattern),
-        *(("patterns", text) for text in asked.patterns or ()),
-        *(("glob_patterns", text) for text in asked.glob_patterns or ()),
-    ]
-
-
-def literals_of(asked: Reserve | CheckTargets) -> list[tuple[str, str]]:
-    """Return the literal paths of a request, each with its field."""
-    return [*_given("path", asked.path), *(("paths", text) for text in asked.paths or ())]
-
-
-def _given(field: str, text: str | None) -> list[tuple[str, str]]:
-    return [] if text is None else [(field, text)]
-
-
-def literal_wildcards(literals: list[tuple[str, str]]) -> list[str]:
-    """Return a warning for each literal path that looks as if a pattern was meant."""
-    return [
-        f"{field} is literal, so {text!r} means a file of just this name; use patterns for wildcards."
-        for field, text in literals
-        if _WILDCARDS.intersection(text)
-    ]
-
-
-def _holder(given: str | None, tx: Transaction) -> AgentId:
+def holder_named(given: str | None, tx: Transaction) -> AgentId:
+    """Return in whose name a caller reserves. Raises: InvalidRequest, AgentIdentityMismatch."""
     holder = act_as(tx.identity(), tx.state.agents.canonical(given) if given else None)
     if holder is None:
         raise InvalidRequest([("agent_id", "say who reserves: your agent id or name, here or in X-Agent-ID")])
@@ -126,30 +52,77 @@ def facts_for_reservation(
 
 
 def renew_reservation(command: RenewReservation, tx: Transaction) -> ReservationView:
-    """Let a lease run anew from now, for its holder."""
+    """Let a lease run anew from now, or hold it in another mode, or both, for its holder."""
+    mode = stated_mode(command.mode, None, None)
     lifetime = parse_lifetime(command.ttl_minutes, command.ttl_seconds)
     reservation = mine(command.reservation_id, command.agent_id, tx)
-    renewed = tx.state.leases.renew(
-        reservation, tx.now.mono_s + lifetime.ttl_s, Micros(tx.now.wall_us + lifetime.ttl_s * SECOND_US)
-    )
-    tx.write(rows.renew(renewed))
-    tx.emit(EventType.RESERVATION_RENEWED, reservation_event_fields(renewed, tx))
-    tx.heard(tx.state.agents.find(renewed.holder))
-    return active_view(renewed, tx.state, tx.now, is_clamped=lifetime.is_clamped)
+    has_ttl = command.ttl_minutes is not None or command.ttl_seconds is not None
+    if mode is not None:
+        _refuse_conversion(reservation, mode, tx)
+    is_renewal = mode is None or has_ttl
+    if is_renewal:
+        reservation = tx.state.leases.renew(
+            reservation, tx.now.mono_s + lifetime.ttl_s, Micros(tx.now.wall_us + lifetime.ttl_s * SECOND_US)
+        )
+        tx.write(rows.renew(reservation))
+        tx.emit(EventType.RESERVATION_RENEWED, reservation_event_fields(reservation, tx))
+    if mode is not None and any(target.mode is not mode for target in reservation.asked):
+        reservation = _converted(reservation, mode, tx)
+    tx.heard(tx.state.agents.find(reservation.holder))
+    return active_view(reservation, tx.state, tx.now, is_clamped=is_renewal and lifetime.is_clamped)
+
+
+def _in_mode(reservation: Reservation, mode: Mode) -> tuple[ClaimTarget, ...]:
+    """Return the targets in another mode; whoever only reads from now on does no more work there."""
+    if mode in READING:
+        return tuple(replace(each, mode=mode, operation=None, destination=None) for each in reservation.asked)
+    return with_destinations(replace(each, mode=mode) for each in reservation.asked)
+
+
+def _refuse_conversion(reservation: Reservation, mode: Mode, tx: Transaction) -> None:
+    """Refuse a mode that does not go with what others hold; what waits does not count, since it holds nothing.
+
+    Raises: ReservationConflict, PatternTooBroad.
+    """
+    work = Work()
+    claim = replace(reservation.claim, targets=_in_mode(reservation, mode))
+    found = tx.state.leases.findings(claim, tx.state.policy, work=work)
+    conflicts = [finding for finding in found if finding.verdict is Verdict.CONFLICT]
+    if conflicts:
+        raise conflict_with(claim, Meeting(conflicts, []), tx.state, tx.now, work, is_held_still=True)
+
+
+def _converted(reservation: Reservation, mode: Mode, tx: Transaction) -> Reservation:
+    was = CLASS_OF_MODE[reservation.mode]
+    converted = tx.state.leases.convert(reservation, _in_mode(reservation, mode), tx.next_cursor())
+    tx.write(rows.convert(converted))
+    tx.facts.convert(converted.id, rows.stored_targets(converted.asked), converted.changed)
+    changed = tx.emit(EventType.RESERVATION_CONVERTED, {**reservation_event_fields(converted, tx), "old_mode": was})
+    assert changed == converted.changed
+    settle_queue(tx)
+    return converted
 
 
 def release_reservation(command: ReleaseReservation, tx: Transaction) -> Released:
-    """Give one reservation back, by its holder."""
-    reservation = mine(command.reservation_id, command.agent_id or command.agent, tx)
+    """Give one reservation back, by its holder, or the place in the queue that has this ticket."""
+    given = command.agent_id or command.agent
+    if (wait := tx.state.waiting.get(command.reservation_id)) is not None:
+        _refuse_stranger(wait.wish.claim.holder, given, tx)
+        tx.heard(tx.state.agents.find(wait.wish.claim.holder))
+        tx.state.waiting.leave(command.reservation_id)
+        admit_waiters(tx)
+        return Released(released=[command.reservation_id])
+    reservation = mine(command.reservation_id, given, tx)
     tx.heard(tx.state.agents.find(reservation.holder))
     return Released(released=end_reservations([reservation], "released", tx))
 
 
 def release_all(command: ReleaseAll, tx: Transaction) -> Released:
-    """Give back everything that one agent holds."""
-    holder = _holder(command.agent_id or command.agent, tx)
+    """Give back everything that one agent holds, and every place in the queue."""
+    holder = holder_named(command.agent_id or command.agent, tx)
     tx.heard(tx.state.agents.find(holder))
-    return Released(released=end_reservations(tx.state.leases.held_by(holder), "released", tx))
+    left = leave_all(holder, tx)
+    return Released(released=[*end_reservations(tx.state.leases.held_by(holder), "released", tx), *left])
 
 
 def mine(reservation_id: str, given: str | None, tx: Transaction) -> Reservation:
@@ -159,14 +132,17 @@ def mine(reservation_id: str, given: str | None, tx: Transaction) -> Reservation
     query. A local caller that does not say who it is may act for the holder, since the original's SDK never says it.
     Raises: UnknownReservation, NotYours, ReservationEnded.
     """
-    identity = tx.identity()
     found = tx.state.leases.get(reservation_id) or tx.facts.reservations.get(reservation_id)
     if found is not None:
-        asker = identity.address or (tx.state.agents.canonical(given) if given else None)
-        if asker != found.holder and (asker is not None or not tx.caller.is_local):
-            name_of = tx.state.agents.name_of
-            raise NotYours("reservation", name_of(found.holder), asker and name_of(asker))
+        _refuse_stranger(found.holder, given, tx)
     return active_reservation(reservation_id, tx)
+
+
+def _refuse_stranger(holder: AgentId, given: str | None, tx: Transaction) -> None:
+    asker = tx.identity().address or (tx.state.agents.canonical(given) if given else None)
+    if asker != holder and (asker is not None or not tx.caller.is_local):
+        name_of = tx.state.agents.name_of
+        raise NotYours("reservation", name_of(holder), asker and name_of(asker))
 
 
 def active_reservation(reservation_id: str, tx: Transaction) -> Reservation:

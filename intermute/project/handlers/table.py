@@ -26,6 +26,8 @@ from intermute.project.handlers import (
     messages,
     reservation_views,
     reservations,
+    reserving,
+    turns,
 )
 from intermute.project.transaction import Desk, Facts, Transaction
 
@@ -42,7 +44,7 @@ COMMANDS: Final[Mapping[type, CommandHandler]] = {
     message_api.SendMessage: messages.send_message,
     message_api.AckMessage: messages.ack_message,
     message_api.ReadMessage: messages.read_message,
-    reservation_api.Reserve: reservations.reserve,
+    reservation_api.Reserve: reserving.reserve,
     reservation_api.RenewReservation: reservations.renew_reservation,
     reservation_api.ReleaseReservation: reservations.release_reservation,
     reservation_api.ReleaseAll: reservations.release_all,
@@ -65,21 +67,23 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     message_api.Thread: inbox.thread,
     message_api.GetMessage: inbox.get_message,
     message_api.MessageRecipients: inbox.message_recipients,
-    reservation_api.CheckReservations: reservation_views.check_reservations,
+    check_api.CheckReservations: checks.check_reservations,
     check_api.CheckTargets: checks.check_targets,
     check_api.ValidateReservation: checks.validate_reservation,
     reservation_api.ListReservations: reservation_views.list_reservations,
     reservation_api.GetReservation: reservation_views.get_reservation,
+    reservation_api.ListWaiting: turns.list_waiting,
     audit_api.ListAudit: audit.list_audit,
 }
 """Queries read; they never queue behind commands."""
 
 LONG_QUERIES: Final[frozenset[type]] = frozenset(
-    {agent_api.ListAgents, check_api.CheckTargets, reservation_api.CheckReservations}
+    {agent_api.ListAgents, check_api.CheckTargets, check_api.CheckReservations, reservation_api.ListWaiting}
 )
 """Queries that may compute for a tenth of a second on the loop: a project answers one of them at a time."""
 
 FACTS: Final[Mapping[type, FactFetcher]] = {
+    reservation_api.Reserve: reserving.facts_for_reserve,
     message_api.SendMessage: messages.facts_for_send,
     message_api.AckMessage: messages.facts_for_mark,
     message_api.ReadMessage: messages.facts_for_mark,
@@ -90,3 +94,10 @@ FACTS: Final[Mapping[type, FactFetcher]] = {
     handing_api.ForceRelease: reservations.facts_for_reservation,
 }
 """Rows that a decision needs and memory does not hold."""
+
+
+def fact_fetcher(command: Any) -> FactFetcher | None:  # Any: a key of COMMANDS.
+    """Return what fetches the rows that this command's decision needs, or None where it needs none."""
+    if isinstance(command, reservation_api.Reserve) and not reserving.needs_facts(command):
+        return None  # Most reservations: they must not wait for the disk.
+    return FACTS.get(type(command))

@@ -1,0 +1,158 @@
+"""An index of claims: what one claim meets among many, without comparing it with each of them.
+
+The lock table finds the pairs of targets that share a path, `claims` decides each of them. Invariant: the answer is that of
+comparing every pair, up to the bounds that the asker sets.
+"""
+
+from collections.abc import Collection, Iterator
+from typing import Final, NamedTuple
+
+from intermute.core import limits
+from intermute.core.claim_modes import clashes
+from intermute.core.claim_records import Claim, ClaimTarget
+from intermute.core.claims import Policy, decide_targets
+from intermute.core.findings import Finding, Verdict, in_precedence
+from intermute.core.lock_table import Entry, LockTable, Mode
+from intermute.core.lock_trie import WorkBudget
+from intermute.core.name_choices import Budget
+from intermute.core.relations import Relation
+from intermute.core.symbols import symbol_relation
+
+_MEETS: Final = {mine: tuple(held for held in Mode if clashes(Relation.UNKNOWN, mine, held)) for mine in Mode}
+"""The modes that can clash with each mode at all: no relation is stricter than the unknown one."""
+_SPEAKS_OF_ITS_NODE_ONLY: Final = frozenset({Mode.IS, Mode.IX})
+"""Intentions clash with nothing that lies below them: what is above it says what a claim below implies there."""
+NOTHING: Final[frozenset[str]] = frozenset()
+
+
+class FindingBounds(NamedTuple):
+    """How much of what is found an asker wants: of each kind, one more than it shows tells that there is more."""
+
+    conflicts: int = limits.CONFLICTS_SHOWN_MAX + 1
+    warnings: int = limits.WARNINGS_SHOWN_MAX + 1
+
+
+ALL_SHOWN: Final = FindingBounds()
+
+
+class Work:
+    """What one request may cost, however many targets it has."""
+
+    __slots__ = ("relations", "steps")
+
+    def __init__(self) -> None:
+        self.steps = WorkBudget()
+        self.relations = Budget(limits.RELATION_STATES_MAX)
+
+
+class ClaimIndex:
+    """Claims by id, and by the paths that they touch. All must have been read with the same `fold_case`."""
+
+    __slots__ = ("_claims", "_table")
+
+    def __init__(self) -> None:
+        self._table = LockTable()
+        self._claims: dict[str, Claim] = {}
+
+    def __len__(self) -> int:
+        return len(self._claims)
+
+    def __iter__(self) -> Iterator[Claim]:
+        return iter(self._claims.values())
+
+    def get(self, claim_id: str) -> Claim | None:
+        """Return the claim of this id."""
+        return self._claims.get(claim_id)
+
+    def put(self, claim: Claim) -> None:
+        """Take a claim in; one of the same id makes room for it."""
+        if claim.id in self._claims:
+            self._table.remove(claim.id)
+        self._claims[claim.id] = claim
+        for number, target in enumerate(claim.targets):
+            self._table.add(claim.id, target.target.pattern, claim.holder, target.mode, number)
+
+    def update(self, claim: Claim) -> None:
+        """Take in what changed about a claim whose holder, targets and modes are as they were."""
+        self._claims[claim.id] = claim
+
+    def remove(self, claim_id: str) -> None:
+        """Take a claim out; one that is not there is fine."""
+        if self._claims.pop(claim_id, None) is not None:
+            self._table.remove(claim_id)
+
+    def findings(
+        self,
+        requested: Claim,
+        policy: Policy,
+        bounds: FindingBounds,
+        *,
+        besides: Collection[str] = NOTHING,
+        work: Work | None = None,
+    ) -> list[Finding]:
+        """Return what stands between this claim and those of others, in reporting precedence.
+
+        Within the bounds; once there are enough conflicts nothing more is looked for. `besides` are ids of claims that do
+        not count. Raises: PatternTooBroad, once the work is used up.
+        """
+        found: list[Finding] = []
+        conflicts = warnings = 0
+        for finding in self._decided(requested, policy, besides, work or Work()):
+            if finding.verdict is Verdict.CONFLICT:
+                conflicts += 1
+                found.append(finding)
+                if conflicts >= bounds.conflicts:
+                    break
+            elif warnings < bounds.warnings:
+                warnings += 1
+                found.append(finding)
+        return in_precedence(found)
+
+    def obstacles(
+        self, requested: Claim, policy: Policy, *, besides: Collection[str] = NOTHING, work: Work | None = None
+    ) -> Iterator[Claim]:
+        """Yield the claims of others that stand in the way, each once; lazy. Raises: PatternTooBroad, as `findings`."""
+        seen: set[str] = set()
+        for finding in self._decided(requested, policy, besides, work or Work()):
+            if finding.verdict is Verdict.CONFLICT and finding.claim.id not in seen:
+                seen.add(finding.claim.id)
+                yield finding.claim
+
+    def touching(self, requested: Claim, *, work: Work | None = None) -> Iterator[Claim]:
+        """Yield the claims of others that share a path and a symbol with this one, whatever the modes, each once; lazy.
+
+        Raises: PatternTooBroad, as `findings`.
+        """
+        seen: set[str] = set()
+        budget = (work or Work()).steps
+        for mine in requested.targets:
+            for entry, _ in self._table.meeting(
+                mine.target.pattern, Mode, ignore_holder=requested.holder, budget=budget
+            ):
+                claim, theirs = self._owner(entry)
+                is_apart = symbol_relation(mine.target.symbol, theirs.target.symbol) is Relation.DISJOINT
+                if claim.id not in seen and not is_apart:
+                    seen.add(claim.id)
+                    yield claim
+
+    def _decided(self, requested: Claim, policy: Policy, besides: Collection[str], work: Work) -> Iterator[Finding]:
+        for mine in requested.targets:
+            pattern = mine.target.pattern
+            found = self._table.meeting(
+                pattern,
+                _MEETS[mine.mode],
+                ignore_holder=requested.holder,
+                budget=work.steps,
+                is_above_only=pattern.is_plain and mine.mode in _SPEAKS_OF_ITS_NODE_ONLY,
+            )
+            for entry, example in found:
+                if entry.entry_id in besides:
+                    continue
+                claim, theirs = self._owner(entry)
+                finding = decide_targets(requested, mine, claim, theirs, policy, example=example, pool=work.relations)
+                if finding is not None:
+                    yield finding
+
+    def _owner(self, entry: Entry) -> tuple[Claim, ClaimTarget]:
+        claim = self._claims[entry.entry_id]
+        return claim, claim.targets[entry.number]

@@ -1,0 +1,126 @@
+"""What a claim meets in a project: reservations, whoever waits in front of it, and what others have declared.
+
+The one place that looks in all of them, so that a check and a reservation always agree.
+"""
+
+from collections.abc import Iterable
+from dataclasses import dataclass, replace
+from itertools import islice
+
+from intermute.core import limits
+from intermute.core.api.claims import Alternative
+from intermute.core.claim_index import ALL_SHOWN, FindingBounds, Work
+from intermute.core.claim_modes import CLASS_OF_MODE, weaker_than
+from intermute.core.claim_records import Claim
+from intermute.core.claims import decide
+from intermute.core.errors import PatternTooBroad, ReservationConflict
+from intermute.core.findings import Finding, Verdict
+from intermute.core.lease_book import asked_for
+from intermute.core.times import Now
+from intermute.core.wait_queue import Obstacles
+from intermute.project.handlers.finding_views import conflict_views
+from intermute.project.state import ProjectState
+
+_ALTERNATIVES_FOR_MAX = 10  # targets for which weaker modes are tried; each costs up to four look-ups.
+_FIRST_CONFLICT = FindingBounds(conflicts=1, warnings=0)
+
+
+@dataclass(frozen=True, slots=True)
+class Meeting:
+    """What a claim meets: what stands in its way, and what it is to be warned of, both in reporting order."""
+
+    conflicts: list[Finding]
+    warnings: list[Finding]
+
+    @property
+    def shown(self) -> list[Finding]:
+        """As many of the conflicts as an answer shows."""
+        return self.conflicts[: limits.CONFLICTS_SHOWN_MAX]
+
+    @property
+    def is_cut(self) -> bool:
+        """Tell whether there are more conflicts than an answer shows."""
+        return len(self.conflicts) > limits.CONFLICTS_SHOWN_MAX
+
+
+def meet(
+    claim: Claim, state: ProjectState, *, work: Work, is_committed: bool = False, bounds: FindingBounds = ALL_SHOWN
+) -> Meeting:
+    """Return what the claim meets. `is_committed` asks for what is stored, for answers that change nothing.
+
+    Raises: PatternTooBroad.
+    """
+    find = state.leases.committed_findings if is_committed else state.leases.findings
+    found = find(claim, state.policy, bounds, work=work)
+    conflicts = [finding for finding in found if finding.verdict is Verdict.CONFLICT]
+    warnings = [finding for finding in found if finding.verdict is Verdict.WARN]
+    if len(conflicts) < bounds.conflicts:
+        ahead = state.waiting.ahead_of(claim, state.policy, obstacles_in(state, work), work)
+        conflicts += islice(_between(claim, ahead, state), bounds.conflicts - len(conflicts))
+    return Meeting(conflicts, warnings[: limits.WARNINGS_SHOWN_MAX])
+
+
+def _between(claim: Claim, others: Iterable[Claim], state: ProjectState) -> Iterable[Finding]:
+    for other in others:
+        for finding in decide(claim, other, state.policy):
+            if finding.verdict is Verdict.CONFLICT:
+                yield finding
+                break  # One for each waiter: that it waits is what matters.
+
+
+def obstacles_in(state: ProjectState, work: Work) -> Obstacles[Claim]:
+    """Return a function that tells what others hold in the way of a claim; it looks once and remembers.
+
+    Of very many it tells the first ones: whoever would wait for more is refused (`TooMuchInTheWay`).
+    """
+    known: dict[str, list[Claim]] = {}
+
+    def obstacles(claim: Claim) -> list[Claim]:
+        if claim.id not in known:
+            found = state.leases.obstacles(claim, state.policy, work=work)
+            known[claim.id] = list(islice(found, limits.WAIT_OBSTACLES_MAX + 1))
+        return known[claim.id]
+
+    return obstacles
+
+
+def alternatives(
+    claim: Claim, conflicts: Iterable[Finding], state: ProjectState, *, work: Work, is_committed: bool = False
+) -> list[Alternative]:
+    """Return for each target in trouble the strongest weaker mode that would be granted now.
+
+    A target that creates something cannot have less, and neither can one whose work would not go with the mode.
+    """
+    troubled = list(dict.fromkeys(finding.requested.number for finding in conflicts))[:_ALTERNATIVES_FOR_MAX]
+    found: list[Alternative] = []
+    for target in asked_for(claim.targets):
+        if target.number not in troubled or target.destination is not None:
+            continue
+        for mode in weaker_than(target.mode):
+            wish = replace(claim, targets=(replace(target, mode=mode, operation=None),))
+            try:
+                met = meet(wish, state, work=work, is_committed=is_committed, bounds=_FIRST_CONFLICT)
+            except PatternTooBroad:
+                return found  # What is offered beyond the refusal itself must not cost more than the refusal.
+            if not met.conflicts:
+                found.append(
+                    Alternative(n=target.number, target=target.target.text, mode=mode, name=CLASS_OF_MODE[mode])
+                )
+                break
+    return found
+
+
+def conflict_with(
+    claim: Claim, met: Meeting, state: ProjectState, now: Now, work: Work, *, is_held_still: bool = False
+) -> ReservationConflict:
+    """Return the refusal that lists what stands in the way of a claim, and what would be granted instead."""
+    views = conflict_views(met.shown, state, now)
+    return ReservationConflict(
+        views,
+        list(dict.fromkeys(view.held_by for view in views)),
+        max(view.retry_after_s for view in views),
+        seq=state.head,
+        is_cut=met.is_cut,
+        alternatives=alternatives(claim, met.conflicts, state, work=work),
+        is_held_still=is_held_still,
+    )

@@ -1,0 +1,156 @@
+"""Waiting for a turn: into the queue, out of it, and forward when something ends.
+
+Who goes next is decided in `core/wait_queue.py`. The queue is memory: a restart empties it, and waiters ask again.
+Source: issue 3 point 5, claims.md 7.
+"""
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+
+from intermute.core import limits
+from intermute.core.api.reservations import ListWaiting, Waiting, WaitingList
+from intermute.core.claim_index import Work
+from intermute.core.claim_records import Claim
+from intermute.core.errors import Deadlock, TooMuchInTheWay
+from intermute.core.events import EventType
+from intermute.core.ids import AgentId
+from intermute.core.times import Now
+from intermute.core.wait_queue import Deadlock as Cycle
+from intermute.core.waiting_room import Span, Wait
+from intermute.core.wishes import Wish
+from intermute.project.handlers.finding_views import claimed_targets, conflict_views
+from intermute.project.handlers.granting import grant, reservation_event_fields
+from intermute.project.handlers.meetings import Meeting, meet, obstacles_in
+from intermute.project.state import ProjectState
+from intermute.project.transaction import Desk, Transaction
+
+
+@dataclass(frozen=True, slots=True)
+class Queued:
+    """The reply to a request that waits now; whoever asked waits on, and no client ever sees it."""
+
+    ticket: str
+
+
+def enqueue(wish: Wish, wait_s: float, met: Meeting, work: Work, tx: Transaction) -> Queued:
+    """Put a wish that met something into the queue, and tell the holders that it is wanted.
+
+    Raises: TooManyWaiters, TooMuchInTheWay, Deadlock, PatternTooBroad.
+    """
+    state, now_s = tx.state, tx.now.mono_s
+    obstacles = obstacles_in(state, work)
+    held = list(obstacles(wish.claim))
+    if len(held) > limits.WAIT_OBSTACLES_MAX:
+        raise TooMuchInTheWay(limits.WAIT_OBSTACLES_MAX)
+    queued = state.waiting.enqueue(wish, state.policy, obstacles, Span(now_s, now_s + wait_s), work)
+    if isinstance(queued, Cycle):
+        raise Deadlock([state.agents.name_of(AgentId(holder)) for holder in queued.cycle])
+    examples = {finding.claim.id: finding for finding in reversed(met.conflicts)}
+    for claim in held[: limits.WANTED_EVENTS_MAX]:
+        reservation = state.leases.get(claim.id)
+        assert reservation is not None
+        found = examples.get(claim.id)
+        tx.emit(
+            EventType.RESERVATION_WANTED,
+            {
+                **reservation_event_fields(reservation, tx),
+                "wanted_by": wish.claim.holder,
+                "wanted_by_name": state.agents.name_of(wish.claim.holder),
+                "reason": wish.reason,
+                "ticket": wish.claim.id,
+                "example": found.example if found else None,
+            },
+        )
+    return Queued(wish.claim.id)
+
+
+def admit_waiters(tx: Transaction) -> None:
+    """Grant what nothing stands in the way of any more: after every end, and after every change that lets somebody by."""
+    waiting = tx.state.waiting
+    if not len(waiting):
+        return
+
+    def obstacles(claim: Claim) -> Iterator[Claim]:
+        # Lazy, since the first one decides; and each may cost what it cost to be let into the queue.
+        return tx.state.leases.obstacles(claim, tx.state.policy, work=Work())
+
+    for wait in waiting.admit(obstacles):
+        _grant_turn(wait, tx)
+
+
+def _grant_turn(wait: Wait, tx: Transaction) -> None:
+    reservation = grant(wait.wish, tx)
+    tx.emit(
+        EventType.RESERVATION_GRANTED,
+        {
+            **reservation_event_fields(reservation, tx),
+            "ticket": reservation.id,
+            "waited_ms": round((tx.now.mono_s - wait.since_s) * 1000),
+        },
+        audience=frozenset({reservation.holder}),
+    )
+
+
+def settle_queue(tx: Transaction) -> None:
+    """Put the queue in order after something was granted or changed past it."""
+    waiting = tx.state.waiting
+    if len(waiting):
+        waiting.break_cycles(obstacles_in(tx.state, Work()), tx.state.agents.name_of)
+        admit_waiters(tx)
+
+
+def end_waits(tx: Transaction) -> None:
+    """Send those away whose time is up or who have been silent for too long, and let the others go on."""
+    state, now_s = tx.state, tx.now.mono_s
+    for wait in list(state.waiting):
+        agent = state.agents.find(wait.wish.claim.holder)
+        if wait.ends_s <= now_s or (agent is not None and not agent.is_live(now_s)):
+            state.waiting.leave(wait.wish.claim.id)
+    admit_waiters(tx)
+
+
+def leave_all(holder: AgentId, tx: Transaction) -> list[str]:
+    """Take everything that a holder waits for out of the queue, and return the tickets."""
+    left = [wait.wish.claim.id for wait in tx.state.waiting if wait.wish.claim.holder == holder]
+    for ticket in left:
+        tx.state.waiting.leave(ticket)
+    if left:
+        admit_waiters(tx)
+    return left
+
+
+def waiting_view(wait: Wait, state: ProjectState, now: Now) -> Waiting:
+    """Return a wait as the interface shows it, with what it waits for as it is stored. Raises: PatternTooBroad."""
+    claim = wait.wish.claim
+    work = Work()
+    met = meet(claim, state, work=work, is_committed=True)
+    ahead = state.waiting.ahead_of(claim, state.policy, obstacles_in(state, work), work)
+    left_s = max(0, round(wait.ends_s - now.mono_s))
+    return Waiting(
+        waiting=True,
+        ticket=claim.id,
+        agent_id=claim.holder,
+        held_by=state.agents.name_of(claim.holder),
+        project=state.name,
+        targets=claimed_targets(claim.targets),
+        ahead=[state.agents.name_of(other.holder) for other in ahead],
+        conflicts=conflict_views(met.shown, state, now),
+        keeps_place_for_s=left_s,
+        message=(
+            f"You keep your place for {left_s} s: send the request again with this ticket to wait on, or wait for the "
+            "event reservation.granted. DELETE /api/reservations/{ticket} gives the place up."
+        ),
+    )
+
+
+def list_waiting(_query: ListWaiting, desk: Desk) -> WaitingList:
+    """Return the queue in the order in which its members came, and who waits for whom. Raises: PatternTooBroad."""
+    state = desk.state
+    name_of = state.agents.name_of
+    graph = state.waiting.waits_for(obstacles_in(state, Work()))
+    return WaitingList(
+        waiting=[waiting_view(wait, state, desk.now) for wait in state.waiting],
+        waits_for={
+            name_of(AgentId(holder)): [name_of(AgentId(other)) for other in others] for holder, others in graph.items()
+        },
+    )

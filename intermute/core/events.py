@@ -35,6 +35,11 @@ class EventType(StrEnum):
     RESERVATION_EXPIRED = "reservation.expired"
     RESERVATION_TRANSFERRED = "reservation.transferred"
     RESERVATION_WANTED = "reservation.wanted"
+    INTENT_DECLARED = "intent.declared"
+    INTENT_STARTED = "intent.started"
+    INTENT_DONE = "intent.done"
+    INTENT_ABANDONED = "intent.abandoned"
+    INTENT_OVERLAP = "intent.overlap"
     RESERVATION_FORCE_RELEASED = "reservation.force_released"
 
 

@@ -16,6 +16,7 @@ ProjectName = NewType("ProjectName", str)
 AgentId = NewType("AgentId", str)
 """An agent's id, or an address that nobody has registered yet, kept as it was given."""
 ReservationId = NewType("ReservationId", str)
+IntentId = NewType("IntentId", str)
 MessageId = NewType("MessageId", str)
 Micros = NewType("Micros", int)
 """Wall time in whole microseconds since 1970-01-01 UTC: stored and displayed, never used to order or to time out."""

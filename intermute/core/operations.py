@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
-from intermute.core.api import agents, audit, check_text, checks, handing_over, messages, reservations, system
+from intermute.core.api import agents, audit, check_text, checks, handing_over, intents, messages, reservations, system
 from intermute.core.errors import (
     ActiveSessionConflict,
     BadPattern,
@@ -18,6 +18,8 @@ from intermute.core.errors import (
     DomainError,
     ForceReleaseRefused,
     IdempotencyKeyReused,
+    IntentLimit,
+    IntentOver,
     InvalidFocusState,
     InvalidSessionId,
     InvalidTransport,
@@ -38,6 +40,7 @@ from intermute.core.errors import (
     TooMuchInTheWay,
     TransferConflict,
     UnknownAgent,
+    UnknownIntent,
     UnknownMessage,
     UnknownReservation,
     UnknownTicket,
@@ -160,6 +163,15 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _row("POST", "/api/reservations/{reservation_id}/force-release", handing_over.ForceRelease,
          handing_over.ForceReleased, routed_by="reservation_id", is_idempotent=False,
          errors=(UnknownReservation, ReservationEnded, ForceReleaseRefused)),
+    # Intents
+    _row("POST", "/api/intents", intents.DeclareIntent, intents.IntentView, status=201, is_idempotent=False,
+         errors=(BadPattern, PatternTooBroad, IntentLimit, UnknownReservation, NotYours, ReservationEnded,
+                 ReservationConflict, ReservationLimit)),
+    _row("GET", "/api/intents", intents.ListIntents, intents.IntentList, routed_by="agent"),
+    _row("GET", "/api/intents/{intent_id}", intents.GetIntent, intents.IntentView, routed_by="intent_id",
+         errors=(UnknownIntent,)),
+    _row("PATCH", "/api/intents/{intent_id}", intents.ChangeIntent, intents.IntentView, routed_by="intent_id",
+         errors=(UnknownIntent, NotYours, IntentOver)),
     _row("GET", "/api/audit", audit.ListAudit, audit.AuditPage),
     # The log, the projects, the service
     _row("GET", "/api/events", system.ListEvents, system.EventPage, errors=(TooManySubscribers,)),

@@ -84,6 +84,11 @@ def read_targets(asked: AskedTargets, *, fold_case: bool = False) -> tuple[Claim
     return with_destinations(_each_once(joined(found, ())))
 
 
+def names_targets(asked: AskedTargets) -> bool:
+    """Tell whether a request says what it is about."""
+    return any(True for _ in _spelled(asked))
+
+
 def _spelled(asked: AskedTargets) -> Iterator[_Spelled]:
     for field, kind in _SPELLINGS:
         value = getattr(asked, field)

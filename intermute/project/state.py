@@ -7,14 +7,17 @@ import apsw
 
 from intermute.core import limits
 from intermute.core.agents import Directory
-from intermute.core.claim_records import Claim, with_destinations
+from intermute.core.claim_records import Claim, Standing, with_destinations
 from intermute.core.claims import DEFAULT_POLICY, Policy
 from intermute.core.ids import AgentId, Micros, ProjectName
+from intermute.core.intents import Intent, IntentBook
 from intermute.core.lease_book import LeaseBook, Reservation
 from intermute.core.times import SECOND_US, Now
 from intermute.core.waiting_room import WaitingRoom
 from intermute.store import agents as agent_rows
+from intermute.store import intents as intent_rows
 from intermute.store import reservations as reservation_rows
+from intermute.store.intents import IntentRow
 from intermute.store.projects import ProjectRow
 from intermute.store.reservations import ReservationRow
 
@@ -29,6 +32,7 @@ class ProjectState:
     batch: int
     agents: Directory = field(default_factory=Directory)
     leases: LeaseBook = field(default_factory=LeaseBook)
+    intents: IntentBook = field(default_factory=IntentBook)
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
     policy: Policy = DEFAULT_POLICY
     fold_case: bool = False
@@ -40,6 +44,7 @@ class ProjectState:
     def stored(self) -> None:
         """Note that the running batch has reached the disk."""
         self.leases.stored()
+        self.intents.stored()
         self.unstored_agents.clear()
 
     def silence_s(self, address: AgentId, mono_s: float) -> float | None:
@@ -58,6 +63,9 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
     state.listening_since_s = previous.listening_since_s if previous else now.mono_s
     for stored in reservation_rows.active(connection):
         state.leases.load(_lease(stored, now, previous))
+
+    for declared in intent_rows.active(connection):
+        state.intents.load(_intent(declared, now, previous))
 
     def heard_s(agent_id: AgentId, last_seen_us: Micros) -> float:
         known = previous.agents.find(agent_id) if previous else None
@@ -98,3 +106,35 @@ def _lease(stored: ReservationRow, now: Now, previous: ProjectState | None) -> R
         expires_at_us=stored.expires_at_us,
     )
     return Reservation(claim, stored.reason, stored.created_at_us, deadline_s, stored.changed)
+
+
+def _intent(stored: IntentRow, now: Now, previous: ProjectState | None) -> Intent:
+    known = previous.intents.get(stored.id) if previous else None
+    if known is not None:
+        deadline_s = known.deadline_s
+    elif stored.reservation_id is not None:
+        deadline_s = math.inf
+    else:
+        remaining_s = (stored.expires_at_us - now.wall_us) / SECOND_US
+        deadline_s = now.mono_s + min(max(remaining_s, limits.RESTART_GRACE_S), limits.TTL_MAX_S)
+    claim = Claim(
+        id=stored.id,
+        sequence=stored.declared,
+        holder=stored.holder,
+        targets=with_destinations(each.claimed(fold_case=False) for each in stored.targets),
+        standing=Standing.DECLARED,
+        branch=stored.branch,
+        worktree=stored.worktree,
+        expires_at_us=stored.expires_at_us,
+    )
+    return Intent(
+        claim=claim,
+        operation=stored.operation,
+        detail=stored.detail,
+        state=stored.state,
+        reservation_id=stored.reservation_id,
+        created_at_us=stored.created_at_us,
+        deadline_s=deadline_s,
+        changed=stored.changed,
+        commit=stored.commit,
+    )

@@ -37,8 +37,9 @@ class Ticker:
         """Take in what a batch may have brought forward, without looking at every holder."""
         if (lease_s := state.leases.next_deadline_s()) is not None:
             self.note_deadline(min(lease_s, mono_s + limits.AGENT_SILENCE_S))
-        if (wait_s := state.waiting.next_end_s()) is not None:
-            self.note_deadline(wait_s)
+        for deadline_s in (state.waiting.next_end_s(), state.intents.next_deadline_s()):
+            if deadline_s is not None:
+                self.note_deadline(min(deadline_s, mono_s + limits.AGENT_SILENCE_S))
         if state.unflushed_heartbeats:
             self.note_deadline(mono_s + limits.LIVENESS_FLUSH_S)
 

@@ -14,10 +14,13 @@ import apsw
 from intermute.core.agents import Agent, Caller, Identity
 from intermute.core.events import Event, EventType
 from intermute.core.ids import AgentId, Micros, ProjectName, RandomBits, ReservationId, mint_id
+from intermute.core.intents import ACTIVE, Intent
 from intermute.core.messages import Message, Receipt
 from intermute.core.times import Now
 from intermute.project.state import ProjectState
 from intermute.store import events as event_rows
+from intermute.store import intents as intent_rows
+from intermute.store.intents import IntentRow
 from intermute.store.release_requests import ReleaseRequest
 from intermute.store.reservations import ReservationRow, StoredTarget
 from intermute.store.statements import Statement
@@ -34,6 +37,7 @@ class Facts:
     reservations: dict[str, ReservationRow | None] = field(default_factory=dict)
     keyed: dict[str, list[ReservationRow]] = field(default_factory=dict)
     """By idempotency key: what was asked for under it, by whomever."""
+    intents: dict[str, IntentRow | None] = field(default_factory=dict)
     requests: dict[str, list[ReleaseRequest]] = field(default_factory=dict)
     """By reservation: the requests for it that were unread when they were fetched, and those made since."""
 
@@ -46,6 +50,12 @@ class Facts:
         """Take in that a reservation has other modes."""
         if row := self.reservations.get(reservation_id):
             self.reservations[reservation_id] = replace(row, targets=tuple(targets), changed=changed)
+
+    def change_intent(self, intent: Intent, how: str, now_us: Micros) -> None:
+        """Take in how far an intent has come."""
+        row = intent_rows.row_of(intent)
+        is_over = intent.state not in ACTIVE
+        self.intents[intent.id] = replace(row, ended=how, ended_at_us=now_us) if is_over else row
 
     def end(self, reservation_id: ReservationId, how: str, now_us: Micros) -> None:
         """Take in that a reservation has ended."""

@@ -7,6 +7,7 @@ import pytest
 from handler_bench import Bench, claiming
 
 from intermute.core.api.agents import Heartbeat
+from intermute.core.api.intents import DeclareIntent
 from intermute.core.api.messages import SendMessage
 from intermute.core.api.reservations import ReleaseReservation
 from intermute.core.errors import DomainError
@@ -25,6 +26,7 @@ def bench() -> Bench:
     made.register("anna")
     made.run(SendMessage(sender="ben", to=["anna"], bcc=["carl"], id="m1", thread_id="t", ack_required=True))
     made.reserve("anna", "a")
+    made.run(DeclareIntent(agent_id="anna", paths=["c"], operation="delete"))
     made.run(ReleaseReservation(reservation_id=made.reserve("anna", "b").id))
     return made
 
@@ -35,6 +37,7 @@ def remembered(bench: Bench) -> object:
     return (
         [replace(agent) for agent in state.agents],
         list(state.leases),
+        list(state.intents),
         state.head,
         state.batch,
         set(state.unflushed_heartbeats),
@@ -48,6 +51,8 @@ def query_of(kind: type, bench: Bench) -> object:
     values = {name: value for name, value in ANSWERS.items() if name in fields}
     if "reservation_id" in fields:
         values["reservation_id"] = next(iter(bench.state.leases)).id
+    if "intent_id" in fields:
+        values["intent_id"] = next(iter(bench.state.intents)).id
     return kind(**values)
 
 
@@ -78,7 +83,9 @@ def test_query_that_changes_memory_is_found(bench: Bench) -> None:
 def test_query_of_an_empty_project_is_answered(kind: type) -> None:
     """Nothing there is an empty answer or a refusal that says what is missing, never a bug."""
     fields = {field.name for field in msgspec.structs.fields(kind)}
-    values = {name: value for name, value in {**ANSWERS, "reservation_id": "r"}.items() if name in fields}
+    values = {
+        name: value for name, value in {**ANSWERS, "reservation_id": "r", "intent_id": "i"}.items() if name in fields
+    }
 
     try:
         answer = Bench().ask(kind(**values))

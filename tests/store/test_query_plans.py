@@ -6,7 +6,7 @@ import apsw
 import pytest
 
 from intermute.core.ids import AgentId, Micros, ProjectName
-from intermute.store import audit, events, inboxes, messages, projects, release_requests, reservations
+from intermute.store import audit, events, inboxes, intents, messages, projects, release_requests, reservations
 from intermute.store.migrate import migrate
 from intermute.store.statements import Statement
 
@@ -54,6 +54,24 @@ QUESTIONS: dict[str, tuple[Question, str]] = {
         lambda c: reservations.one(c, "r"),
         "SEARCH reservations USING INDEX sqlite_autoindex_reservations_1 (id=?)",
     ),
+    "reservations of a key": (
+        lambda c: reservations.of_key(c, "k"),
+        "SEARCH reservations USING INDEX reservations_by_key (idempotency_key=?)",
+    ),
+    "active intents": (intents.active, "SCAN intents USING INDEX intents_active"),
+    "page of active intents": (
+        lambda c: intents.page(c, holder=None, reservation_id=None, is_active=True, before=9, limit=10),
+        "SEARCH intents USING INDEX intents_active (declared<?)",
+    ),
+    "intents of a holder": (
+        lambda c: intents.page(c, holder=ANNA, reservation_id=None, is_active=False, before=9, limit=10),
+        "SEARCH intents USING INDEX intents_by_holder (holder=? AND declared<?)",
+    ),
+    "intents of a reservation": (
+        lambda c: intents.page(c, holder=None, reservation_id="r", is_active=False, before=9, limit=10),
+        "SEARCH intents USING INDEX intents_by_reservation (reservation_id=? AND declared<?)",
+    ),
+    "one intent": (lambda c: intents.one(c, "i"), "SEARCH intents USING INDEX sqlite_autoindex_intents_1 (id=?)"),
     "events after": (
         lambda c: events.after(c, 5, 10),
         "SEARCH events USING INTEGER PRIMARY KEY (rowid>?)",

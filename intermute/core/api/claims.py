@@ -105,7 +105,8 @@ class ConflictView(View, kw_only=True, frozen=True):
     """One thing in the way, or one to be warned of; the first six fields are the original's.
 
     `relation` tells how the asked target lies to the held one; `example` is a path in both, empty where they share none.
-    `retry_after_s` is when the claim ends at the latest, if its holder does not renew it.
+    `retry_after_s` is when the claim ends at the latest, if its holder does not renew it. Where it is an intent that was met,
+    `reservation_id` is its id too, since the original knows no other field.
     """
 
     reservation_id: str
@@ -130,6 +131,7 @@ class ConflictView(View, kw_only=True, frozen=True):
     reach: Reach
     branch: str | None = None
     worktree: str | None = None
+    intent_id: str | None = None
 
 
 class Alternative(View, kw_only=True, frozen=True):

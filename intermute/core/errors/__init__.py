@@ -32,6 +32,7 @@ from intermute.core.errors.claims import (
     UnknownTicket,
 )
 from intermute.core.errors.domain_error import DomainError
+from intermute.core.errors.intents import IntentLimit, IntentOver, UnknownIntent
 from intermute.core.errors.messages import (
     InvalidTransport,
     LiveDeliveryFailed,
@@ -83,6 +84,8 @@ __all__ = [
     "ForceReleaseRefused",
     "ForeignProject",
     "IdempotencyKeyReused",
+    "IntentLimit",
+    "IntentOver",
     "InternalError",
     "InvalidFocusState",
     "InvalidProject",
@@ -118,6 +121,7 @@ __all__ = [
     "TransferConflict",
     "Unauthorized",
     "UnknownAgent",
+    "UnknownIntent",
     "UnknownMessage",
     "UnknownReservation",
     "UnknownRoute",

@@ -28,9 +28,11 @@ from intermute.core.events import EventType
 from intermute.core.ids import AgentId
 from intermute.project.handlers.agent_views import agent_view
 from intermute.project.handlers.endings import end_reservations
+from intermute.project.handlers.intent_changes import abandon
 from intermute.project.handlers.turns import leave_all
 from intermute.project.transaction import Transaction
 from intermute.store import agents as rows
+from intermute.store import intents as intent_rows
 from intermute.store import reservations as reservation_rows
 
 TOKEN_BITS = 192
@@ -131,6 +133,8 @@ def _adopt(agent: Agent, tx: Transaction) -> None:
         leave_all(AgentId(agent.name), tx)  # What it waited for is asked again, in the name of the agent.
     if tx.state.leases.rename_holder(AgentId(agent.name), agent.id):
         tx.write(reservation_rows.adopt(agent.id, agent.name))
+    if tx.state.intents.rename_holder(AgentId(agent.name), agent.id):
+        tx.write(intent_rows.adopt(agent.id, agent.name))
 
 
 def _new_token(tx: Transaction) -> str:
@@ -191,6 +195,7 @@ def deregister_agent(command: DeregisterAgent, tx: Transaction) -> Deregistered:
     agent = _one_acted_for(command.agent, tx)
     leave_all(agent.id, tx)
     ended = end_reservations(tx.state.leases.held_by(agent.id), "deregistered", tx)
+    abandon(tx.state.intents.held_by(agent.id), "deregistered", tx)
     tx.state.agents.remove(agent)
     tx.state.unflushed_heartbeats.discard(agent.id)
     tx.write(rows.deregister(agent, tx.now.wall_us))

@@ -6,6 +6,7 @@ from typing import Final
 from intermute.core.events import EventType
 from intermute.core.lease_book import Reservation
 from intermute.project.handlers.granting import reservation_event_fields
+from intermute.project.handlers.intent_changes import end_intents_of
 from intermute.project.handlers.turns import admit_waiters
 from intermute.project.transaction import Transaction
 from intermute.store import reservations as rows
@@ -33,6 +34,7 @@ def end_reservations(
         tx.write(rows.end(reservation.id, how, tx.now.wall_us))
         tx.emit(_KINDS[how], {**reservation_event_fields(reservation, tx), "reason": how, **(more or {})})
         tx.facts.end(reservation.id, how, tx.now.wall_us)
+        end_intents_of(reservation.id, how, tx)
         ended.append(str(reservation.id))
     if ended:
         admit_waiters(tx)

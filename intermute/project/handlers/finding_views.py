@@ -5,7 +5,7 @@ from collections.abc import Iterable, Sequence
 from intermute.core.agents import Agent
 from intermute.core.api.claims import ClaimedTarget, ConflictView, FoundTarget, Reach
 from intermute.core.claim_modes import CLASS_OF_MODE
-from intermute.core.claim_records import ClaimTarget
+from intermute.core.claim_records import ClaimTarget, Standing
 from intermute.core.findings import Finding
 from intermute.core.ids import AgentId, Micros
 from intermute.core.lease_book import asked_for
@@ -54,11 +54,13 @@ def _conflict_view(finding: Finding, state: ProjectState, now: Now) -> ConflictV
         created_at_us = Micros(now.wall_us + round((wait.since_s - now.mono_s) * SECOND_US))
         expires_at_us = Micros(now.wall_us + round(left_s * SECOND_US))
     else:
-        reason, created_at_us = "", now.wall_us
+        intent = state.intents.get(claim.id)
+        reason, created_at_us = (intent.detail, intent.created_at_us) if intent else ("", now.wall_us)
         expires_at_us = now.wall_us if claim.expires_at_us is None else claim.expires_at_us
         left_s = (expires_at_us - now.wall_us) / SECOND_US
     return ConflictView(
         reservation_id=claim.id,
+        intent_id=claim.id if claim.standing is Standing.DECLARED else None,
         agent_id=claim.holder,
         held_by=state.agents.name_of(claim.holder),
         pattern=held.target.text,

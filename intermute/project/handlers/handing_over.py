@@ -29,6 +29,7 @@ from intermute.core.ids import AgentId
 from intermute.core.lease_book import Reservation
 from intermute.project.handlers.finding_views import conflict_views
 from intermute.project.handlers.granting import reservation_event_fields
+from intermute.project.handlers.intent_changes import end_intents_of
 from intermute.project.handlers.letters import label, tell
 from intermute.project.handlers.reservation_views import active_view
 from intermute.project.handlers.reservations import active_reservation, facts_for_reservation, mine
@@ -76,6 +77,7 @@ def transfer_reservation(command: TransferReservation, tx: Transaction) -> Reser
         },
     )
     assert fence == handed_over.fence
+    end_intents_of(handed_over.id, "transferred", tx)
     tell(
         giver,
         receiver.id,

@@ -8,6 +8,7 @@ from dataclasses import dataclass
 from intermute.core import limits
 from intermute.core.ids import AgentId
 from intermute.project.handlers.endings import end_reservations
+from intermute.project.handlers.intent_changes import abandon
 from intermute.project.handlers.turns import end_waits
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Transaction
@@ -26,6 +27,7 @@ def tick(command: Tick, tx: Transaction) -> None:
     expire_due(tx)
     for agent in [agent for agent in map(tx.state.agents.find, silent_holders(tx.state, tx.now.mono_s)) if agent]:
         end_reservations(tx.state.leases.held_by(agent.id), "owner_stale", tx)
+        abandon(tx.state.intents.held_by(agent.id), "owner_stale", tx)
     end_waits(tx)
     if command.flushes_heartbeats:
         unflushed, tx.state.unflushed_heartbeats = tx.state.unflushed_heartbeats, set()
@@ -33,18 +35,19 @@ def tick(command: Tick, tx: Transaction) -> None:
 
 
 def expire_due(tx: Transaction) -> None:
-    """End every lease whose deadline has come; exactly at the deadline it is over (claims.md S01)."""
+    """End every lease and every intent whose deadline has come; exactly at the deadline it is over (claims.md S01)."""
     end_reservations(tx.state.leases.due(tx.now.mono_s), "expired", tx)
+    abandon(tx.state.intents.due(tx.now.mono_s), "expired", tx)
 
 
 def silent_holders(state: ProjectState, mono_s: float) -> list[AgentId]:
-    """Return the registered agents that hold something and have been silent for too long.
+    """Return the registered agents that hold or have declared something and have been silent for too long.
 
     A holder that never registered cannot send a heartbeat, so its silence says nothing; its lease runs to its end.
     """
     return [
         holder
-        for holder in sorted(state.leases.holders())
+        for holder in sorted({*state.leases.holders(), *state.intents.holders()})
         if (agent := state.agents.find(holder)) is not None and not agent.is_live(mono_s)
     ]
 
@@ -53,7 +56,7 @@ def next_deadline_s(state: ProjectState, flushed_s: float) -> float | None:
     """Return the monotonic time of the next thing to do, or None while there is nothing to wait for."""
     deadlines = [
         agent.heard_s + limits.AGENT_SILENCE_S
-        for holder in state.leases.holders()
+        for holder in {*state.leases.holders(), *state.intents.holders()}
         if (agent := state.agents.find(holder)) is not None
     ]
     deadlines += [
@@ -61,7 +64,7 @@ def next_deadline_s(state: ProjectState, flushed_s: float) -> float | None:
         for wait in state.waiting
         if (agent := state.agents.find(wait.wish.claim.holder)) is not None
     ]
-    ends = (state.leases.next_deadline_s(), state.waiting.next_end_s())
+    ends = (state.leases.next_deadline_s(), state.waiting.next_end_s(), state.intents.next_deadline_s())
     deadlines += [end_s for end_s in ends if end_s is not None]
     if state.unflushed_heartbeats:
         deadlines.append(flushed_s + limits.LIVENESS_FLUSH_S)

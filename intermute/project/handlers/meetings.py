@@ -14,7 +14,7 @@ from intermute.core.claim_modes import CLASS_OF_MODE, weaker_than
 from intermute.core.claim_records import Claim
 from intermute.core.claims import decide
 from intermute.core.errors import PatternTooBroad, ReservationConflict
-from intermute.core.findings import Finding, Verdict
+from intermute.core.findings import Finding, Verdict, in_precedence
 from intermute.core.lease_book import asked_for
 from intermute.core.times import Now
 from intermute.core.wait_queue import Obstacles
@@ -44,20 +44,49 @@ class Meeting:
 
 
 def meet(
-    claim: Claim, state: ProjectState, *, work: Work, is_committed: bool = False, bounds: FindingBounds = ALL_SHOWN
+    claim: Claim,
+    state: ProjectState,
+    *,
+    work: Work,
+    is_committed: bool = False,
+    is_past_queue: bool = False,
+    bounds: FindingBounds = ALL_SHOWN,
 ) -> Meeting:
-    """Return what the claim meets. `is_committed` asks for what is stored, for answers that change nothing.
+    """Return what the claim meets.
 
+    Args: is_committed asks for what is stored, for answers that change nothing; is_past_queue leaves out whoever waits.
     Raises: PatternTooBroad.
     """
     find = state.leases.committed_findings if is_committed else state.leases.findings
     found = find(claim, state.policy, bounds, work=work)
     conflicts = [finding for finding in found if finding.verdict is Verdict.CONFLICT]
     warnings = [finding for finding in found if finding.verdict is Verdict.WARN]
-    if len(conflicts) < bounds.conflicts:
+    if not state.intents.is_empty:
+        warnings = in_precedence(warnings + _declared(claim, found, state, bounds, work, is_committed=is_committed))
+    if len(conflicts) < bounds.conflicts and not is_past_queue:
         ahead = state.waiting.ahead_of(claim, state.policy, obstacles_in(state, work), work)
         conflicts += islice(_between(claim, ahead, state), bounds.conflicts - len(conflicts))
     return Meeting(conflicts, warnings[: limits.WARNINGS_SHOWN_MAX])
+
+
+def _declared(
+    claim: Claim,
+    found: Iterable[Finding],
+    state: ProjectState,
+    bounds: FindingBounds,
+    work: Work,
+    *,
+    is_committed: bool,
+) -> list[Finding]:
+    """Return what others have declared that does not go with the claim, but for what a reservation told already."""
+    find = state.intents.committed_findings if is_committed else state.intents.findings
+    told = {(finding.claim.id, finding.requested.number) for finding in found}
+    return [
+        finding
+        for finding in find(claim, state.policy, bounds, work=work)
+        if (intent := state.intents.get(finding.claim.id)) is None
+        or (intent.reservation_id, finding.requested.number) not in told
+    ]
 
 
 def _between(claim: Claim, others: Iterable[Claim], state: ProjectState) -> Iterable[Finding]:

@@ -107,7 +107,7 @@ def release_reservation(command: ReleaseReservation, tx: Transaction) -> Release
     """Give one reservation back, by its holder, or the place in the queue that has this ticket."""
     given = command.agent_id or command.agent
     if (wait := tx.state.waiting.get(command.reservation_id)) is not None:
-        _refuse_stranger(wait.wish.claim.holder, given, tx)
+        refuse_stranger("reservation", wait.wish.claim.holder, given, tx)
         tx.heard(tx.state.agents.find(wait.wish.claim.holder))
         tx.state.waiting.leave(command.reservation_id)
         admit_waiters(tx)
@@ -134,15 +134,16 @@ def mine(reservation_id: str, given: str | None, tx: Transaction) -> Reservation
     """
     found = tx.state.leases.get(reservation_id) or tx.facts.reservations.get(reservation_id)
     if found is not None:
-        _refuse_stranger(found.holder, given, tx)
+        refuse_stranger("reservation", found.holder, given, tx)
     return active_reservation(reservation_id, tx)
 
 
-def _refuse_stranger(holder: AgentId, given: str | None, tx: Transaction) -> None:
+def refuse_stranger(what: str, holder: AgentId, given: str | None, tx: Transaction) -> None:
+    """Refuse a caller that is not the holder; a local one that does not say who it is may act for it. Raises: NotYours."""
     asker = tx.identity().address or (tx.state.agents.canonical(given) if given else None)
     if asker != holder and (asker is not None or not tx.caller.is_local):
         name_of = tx.state.agents.name_of
-        raise NotYours("reservation", name_of(holder), asker and name_of(asker))
+        raise NotYours(what, name_of(holder), asker and name_of(asker))
 
 
 def active_reservation(reservation_id: str, tx: Transaction) -> Reservation:

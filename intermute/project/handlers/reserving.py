@@ -25,11 +25,12 @@ from intermute.core.events import EventType
 from intermute.core.findings import Finding
 from intermute.core.ids import AgentId
 from intermute.core.lease_book import Reservation, asked_for
-from intermute.core.targets import literal_wildcards, parse_lifetime, read_targets
+from intermute.core.targets import literal_wildcards, names_targets, parse_lifetime, read_targets
 from intermute.core.wishes import Idempotency, OnConflict, Wish, request_hash
 from intermute.project.handlers.finding_views import conflict_views
 from intermute.project.handlers.granting import grant, reservation_event_fields
 from intermute.project.handlers.meetings import Meeting, conflict_with, meet
+from intermute.project.handlers.overlaps import declared, tell_overlap
 from intermute.project.handlers.reservation_views import active_view, repeated_view
 from intermute.project.handlers.reservations import holder_named
 from intermute.project.handlers.turns import Queued, enqueue, settle_queue
@@ -126,13 +127,6 @@ def _resumed(command: Reserve, ticket: str, tx: Transaction) -> ReservationView 
     return None
 
 
-def names_targets(command: Reserve) -> bool:
-    """Tell whether a request says what it is about, so that it can be asked again without its ticket."""
-    spelled = (command.path_pattern, command.pattern, command.path, command.address)
-    lists = (command.patterns, command.glob_patterns, command.paths, command.addresses, command.targets)
-    return any(each is not None for each in spelled) or any(lists)
-
-
 def _earlier(asked: Idempotency, holder: AgentId, tx: Transaction) -> ReservationView | Queued | None:
     """Return what the same request has led to before. Raises: IdempotencyKeyReused."""
     for row in tx.facts.keyed.get(asked.key, ()):
@@ -170,6 +164,14 @@ def _refuse_stale(if_seq: int, claim: Claim, work: Work, tx: Transaction) -> Non
             )  # fmt: skip
         if len(changed) >= _CHANGED_SHOWN_MAX:
             break
+    for intent in tx.state.intents.touching(claim, work=work):
+        if intent.changed > if_seq and len(changed) < _CHANGED_SHOWN_MAX:
+            name = tx.state.agents.name_of(intent.holder)
+            text = asked_for(intent.claim.targets)[0].target.text
+            changed.append(
+                {"intent_id": intent.id, "agent_id": intent.holder, "held_by": name, "seq": intent.changed,
+                 "pattern": text}
+            )  # fmt: skip
     if changed:
         raise StaleForecast(if_seq, tx.state.head, changed)
 
@@ -178,7 +180,9 @@ def _granted(
     wish: Wish, met: Meeting, command: Reserve, tx: Transaction, denied: list[Denied] | None = None
 ) -> ReservationView:
     reservation = grant(wish, tx)
-    return _view(reservation, met, command, tx, denied=denied)
+    view = _view(reservation, met, command, tx, denied=denied)
+    tell_overlap({"reservation_id": reservation.id}, reservation.holder, declared(met.warnings), tx)
+    return view
 
 
 def _view(

@@ -12,6 +12,7 @@ from intermute.core.api import agents as agent_api
 from intermute.core.api import audit as audit_api
 from intermute.core.api import checks as check_api
 from intermute.core.api import handing_over as handing_api
+from intermute.core.api import intents as intent_api
 from intermute.core.api import messages as message_api
 from intermute.core.api import reservations as reservation_api
 from intermute.project.handlers import (
@@ -22,6 +23,8 @@ from intermute.project.handlers import (
     forced_release,
     handing_over,
     inbox,
+    intent_views,
+    intents,
     liveness,
     messages,
     reservation_views,
@@ -48,6 +51,8 @@ COMMANDS: Final[Mapping[type, CommandHandler]] = {
     reservation_api.RenewReservation: reservations.renew_reservation,
     reservation_api.ReleaseReservation: reservations.release_reservation,
     reservation_api.ReleaseAll: reservations.release_all,
+    intent_api.DeclareIntent: intents.declare_intent,
+    intent_api.ChangeIntent: intents.change_intent,
     handing_api.TransferReservation: handing_over.transfer_reservation,
     handing_api.RequestRelease: handing_over.request_release,
     handing_api.ForceRelease: forced_release.force_release,
@@ -73,6 +78,8 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     reservation_api.ListReservations: reservation_views.list_reservations,
     reservation_api.GetReservation: reservation_views.get_reservation,
     reservation_api.ListWaiting: turns.list_waiting,
+    intent_api.ListIntents: intent_views.list_intents,
+    intent_api.GetIntent: intent_views.get_intent,
     audit_api.ListAudit: audit.list_audit,
 }
 """Queries read; they never queue behind commands."""
@@ -89,6 +96,8 @@ FACTS: Final[Mapping[type, FactFetcher]] = {
     message_api.ReadMessage: messages.facts_for_mark,
     reservation_api.RenewReservation: reservations.facts_for_reservation,
     reservation_api.ReleaseReservation: reservations.facts_for_reservation,
+    intent_api.DeclareIntent: intents.facts_for_declaration,
+    intent_api.ChangeIntent: intents.facts_for_change,
     handing_api.TransferReservation: reservations.facts_for_reservation,
     handing_api.RequestRelease: handing_over.facts_for_request,
     handing_api.ForceRelease: reservations.facts_for_reservation,

@@ -48,6 +48,8 @@ class WaitingRoom:
         self._waits: dict[str, Wait] = {}
         self._refusals: dict[str, DomainError] = {}
         self._met: tuple[Claim, frozenset[str]] | None = None
+        self.watched: dict[str, tuple[str, int]] = {}
+        """By ticket: one thing that stood in the way, with its `changed`. While it stands nothing else needs a look."""
         self.has_news = False
         """Somebody has been admitted, refused or sent away since the last look."""
 
@@ -173,6 +175,7 @@ class WaitingRoom:
     def _forget(self, wait: Wait) -> None:
         del self._waits[wait.wish.claim.id]
         self._index.remove(wait.wish.claim.id)
+        self.watched.pop(wait.wish.claim.id, None)
         self.has_news = True
 
     def _meet(self, claim: Claim, policy: Policy, work: Work) -> None:

@@ -16,8 +16,10 @@ from intermute.core.api.reservations import ReservationView, Reserve, Waiting
 from intermute.core.wishes import OnConflict
 from intermute.project.clock import ProjectClock
 from intermute.project.handlers.reservation_views import active_view
-from intermute.project.handlers.turns import Queued, waiting_view
+from intermute.project.handlers.turns import Queued, waiting_view_in_full
 from intermute.project.state import ProjectState
+
+_WORTH_WAITING_S = 0.05  # seconds; with less left it is not worth telling the holders once more. A guess.
 
 
 class Lobby:
@@ -75,9 +77,13 @@ async def wait_for_turn(project: Asking, queued: Queued, command: Reserve, calle
         found = await _outcome(project, ticket, min(ends_s, gives_up_s))
         if found is not None:
             return found
-        left_s = max(0.0, gives_up_s - trio.current_time())
+        left_s = gives_up_s - trio.current_time()
+        is_over = left_s < _WORTH_WAITING_S
         again = msgspec.structs.replace(
-            command, on_conflict=OnConflict.WAIT, wait_seconds=left_s, ticket=None if left_s == 0 else ticket
+            command,
+            on_conflict=OnConflict.REJECT if is_over else OnConflict.WAIT,
+            wait_seconds=None if is_over else left_s,
+            ticket=None if is_over else ticket,
         )
         reply = await project.ask(again, caller)
     assert isinstance(reply, ReservationView)
@@ -104,7 +110,7 @@ async def _outcome(project: Asking, ticket: str, ends_s: float) -> ReservationVi
             return active_view(lease, state, now)
         wait = state.waiting.get(ticket)
         if wait is not None and wait.ends_s > now.mono_s:
-            view = waiting_view(wait, state, now)
+            view = waiting_view_in_full(wait, state, now)
             is_settled = True
             return view
         return None

@@ -109,7 +109,10 @@ class RepeatedReservation(ReservationView, kw_only=True, frozen=True):
 
 
 class Waiting(View, kw_only=True, frozen=True):
-    """The request waits for its turn under a ticket, which is the id that the reservation will have."""
+    """The request waits for its turn under a ticket, which is the id that the reservation will have.
+
+    `ahead` are those in front of it, `conflicts` what is held in its way; a list of all who wait leaves the latter out.
+    """
 
     waiting: bool
     ticket: str
@@ -118,9 +121,9 @@ class Waiting(View, kw_only=True, frozen=True):
     project: str
     targets: list[ClaimedTarget]
     ahead: list[str]
-    conflicts: list[ConflictView]
     keeps_place_for_s: int
     message: str
+    conflicts: list[ConflictView] | None = None
 
 
 class ListWaiting(Input, kw_only=True, frozen=True):

@@ -83,6 +83,8 @@ def reserve(command: Reserve, tx: Transaction) -> ReservationView | Queued:
 
 def _wish(command: Reserve, tx: Transaction) -> Wish:
     """Read a request. Raises: BadPattern, InvalidRequest, AgentIdentityMismatch."""
+    if command.wait_seconds and command.on_conflict is not OnConflict.WAIT:
+        raise InvalidRequest([("wait_seconds", "goes with on_conflict: wait; without it nothing waits")])
     if command.partial and command.on_conflict not in (None, OnConflict.REJECT):
         raise InvalidRequest([("partial", "goes with on_conflict: reject; the others take everything or wait for it")])
     lifetime = parse_lifetime(command.ttl_minutes, command.ttl_seconds)

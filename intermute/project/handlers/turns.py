@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 
 from intermute.core import limits
+from intermute.core.api.claims import ConflictView
 from intermute.core.api.reservations import ListWaiting, Waiting, WaitingList
 from intermute.core.claim_index import Work
 from intermute.core.claim_records import Claim
@@ -70,9 +71,20 @@ def admit_waiters(tx: Transaction) -> None:
     if not len(waiting):
         return
 
+    leases, watched = tx.state.leases, waiting.watched
+
     def obstacles(claim: Claim) -> Iterator[Claim]:
-        # Lazy, since the first one decides; and each may cost what it cost to be let into the queue.
-        return tx.state.leases.obstacles(claim, tx.state.policy, work=Work())
+        # Lazy, since the first one decides; and each waiter may cost what it cost to be let into the queue.
+        known_id, known_changed = watched.get(claim.id, ("", 0))
+        known = leases.get(known_id)
+        if known is not None and known.changed == known_changed:
+            yield known.claim
+            return
+        for found in leases.obstacles(claim, tx.state.policy, work=Work()):
+            lease = leases.get(found.id)
+            assert lease is not None
+            watched[claim.id] = lease.id, lease.changed
+            yield found
 
     for wait in waiting.admit(obstacles):
         _grant_turn(wait, tx)
@@ -119,11 +131,10 @@ def leave_all(holder: AgentId, tx: Transaction) -> list[str]:
     return left
 
 
-def waiting_view(wait: Wait, state: ProjectState, now: Now) -> Waiting:
-    """Return a wait as the interface shows it, with what it waits for as it is stored. Raises: PatternTooBroad."""
+def waiting_view(wait: Wait, state: ProjectState, now: Now, conflicts: list[ConflictView] | None = None) -> Waiting:
+    """Return a wait as the interface shows it."""
     claim = wait.wish.claim
     work = Work()
-    met = meet(claim, state, work=work, is_committed=True)
     ahead = state.waiting.ahead_of(claim, state.policy, obstacles_in(state, work), work)
     left_s = max(0, round(wait.ends_s - now.mono_s))
     return Waiting(
@@ -134,13 +145,19 @@ def waiting_view(wait: Wait, state: ProjectState, now: Now) -> Waiting:
         project=state.name,
         targets=claimed_targets(claim.targets),
         ahead=[state.agents.name_of(other.holder) for other in ahead],
-        conflicts=conflict_views(met.shown, state, now),
+        conflicts=conflicts,
         keeps_place_for_s=left_s,
         message=(
             f"You keep your place for {left_s} s: send the request again with this ticket to wait on, or wait for the "
             "event reservation.granted. DELETE /api/reservations/{ticket} gives the place up."
         ),
     )
+
+
+def waiting_view_in_full(wait: Wait, state: ProjectState, now: Now) -> Waiting:
+    """Return the same with all that stands in the way as it is stored. Raises: PatternTooBroad."""
+    met = meet(wait.wish.claim, state, work=Work(), is_committed=True)
+    return waiting_view(wait, state, now, conflict_views(met.shown, state, now))
 
 
 def list_waiting(_query: ListWaiting, desk: Desk) -> WaitingList:

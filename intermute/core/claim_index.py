@@ -20,8 +20,8 @@ from intermute.core.symbols import symbol_relation
 
 _MEETS: Final = {mine: tuple(held for held in Mode if clashes(Relation.UNKNOWN, mine, held)) for mine in Mode}
 """The modes that can clash with each mode at all: no relation is stricter than the unknown one."""
-_SPEAKS_OF_ITS_NODE_ONLY: Final = frozenset({Mode.IS, Mode.IX})
-"""Intentions clash with nothing that lies below them: what is above it says what a claim below implies there."""
+_INTENTIONS: Final = frozenset({Mode.IS, Mode.IX})
+"""They clash only with what is around all of their target, since below it and across it they say nothing."""
 NOTHING: Final[frozenset[str]] = frozenset()
 
 
@@ -137,14 +137,8 @@ class ClaimIndex:
 
     def _decided(self, requested: Claim, policy: Policy, besides: Collection[str], work: Work) -> Iterator[Finding]:
         for mine in requested.targets:
-            pattern = mine.target.pattern
-            found = self._table.meeting(
-                pattern,
-                _MEETS[mine.mode],
-                ignore_holder=requested.holder,
-                budget=work.steps,
-                is_above_only=pattern.is_plain and mine.mode in _SPEAKS_OF_ITS_NODE_ONLY,
-            )
+            look = self._table.perhaps_around if mine.mode in _INTENTIONS else self._table.meeting
+            found = look(mine.target.pattern, _MEETS[mine.mode], ignore_holder=requested.holder, budget=work.steps)
             for entry, example in found:
                 if entry.entry_id in besides:
                     continue

@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import NamedTuple
 
 from intermute.core.lock_trie import LockTrie, WorkBudget
-from intermute.core.patterns import PathLanes, Pattern, example_path
+from intermute.core.patterns import PathLanes, Pattern, a_path_of, example_path
 
 
 class Mode(StrEnum):
@@ -142,18 +142,22 @@ class LockTable:
         *,
         ignore_holder: str | None = None,
         budget: WorkBudget | None = None,
-        is_above_only: bool = False,
     ) -> Iterator[Conflict]:
         """Yield the entries in these modes that share a path with the pattern; lazy, so the first few cost little.
 
-        Args: is_above_only, for a plain pattern: only what contains its node, and so nothing that lies below it.
         Raises: PatternTooBroad, while it is being taken from, once the budget is spent.
         """
-        alternatives = pattern.alternatives
-        if is_above_only:
-            assert pattern.is_plain
-            alternatives = (alternatives[0][:-1],)
-        return self._meeting(PathLanes(alternatives), modes, ignore_holder, budget or WorkBudget())
+        return self._meeting(PathLanes(pattern.alternatives), modes, ignore_holder, budget or WorkBudget())
+
+    def perhaps_around(
+        self, pattern: Pattern, modes: Iterable[Mode], *, ignore_holder: str | None = None, budget: WorkBudget
+    ) -> Iterator[Conflict]:
+        """Yield, lazily, the entries in these modes that have one certain path of the pattern; the path is the example.
+
+        What contains the whole pattern is among them; what lies below it is not, so this costs no more than one path does.
+        Raises: PatternTooBroad, as `meeting`.
+        """
+        return self._meeting(PathLanes((a_path_of(pattern),)), modes, ignore_holder, budget)
 
     def conflicts(
         self,

@@ -57,6 +57,11 @@ def overlap(a: Pattern, b: Pattern) -> str | None:
     return example_path(a, PathLanes(b.alternatives))
 
 
+def a_path_of(pattern: Pattern) -> tuple[str, ...]:
+    """Return the names of one path that the pattern matches, as short as can be: of a node it is the node itself."""
+    return tuple(_common_name(name, name) for name in pattern.alternatives[0] if name is not None)
+
+
 def matches(pattern: Pattern, path: str) -> bool:
     """Tell whether the pattern matches this one path, read literally."""
     names = path_names(path, fold_case=pattern.is_folded)

@@ -8,6 +8,7 @@ import difflib
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from enum import Enum
 from functools import cache
 from typing import Any, Final, get_args
 
@@ -18,6 +19,7 @@ from intermute.core.errors import InvalidRequest, MalformedJson
 from intermute.core.operations import LEGACY_FIELDS, LEGACY_QUERY, Operation
 
 _REGEX_TEXT: Final = re.compile(r"matching regex '(.*)'", re.DOTALL)
+_INNER_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
 _WHERE: Final = re.compile(r" - at `\$(.*)`")
 _PROBLEMS_MAX: Final = 100  # fields named in one refusal, five times what our largest input has; each costs a search.
 _SHOWN_NAME_CHARS: Final = 80  # characters of an unknown field's name that a refusal repeats; the rest tells nothing.
@@ -154,7 +156,7 @@ def _convert(
         values[field.attribute] = msgspec.convert(_legacy_nulls(value), field.type, strict=not is_text or field.is_text)
     except msgspec.ValidationError as error:
         if not (is_text and field.is_lenient):
-            problems.append((field.name, _readable(str(error))))
+            problems.append((field.name, _readable(str(error), field.type)))
 
 
 def _legacy_nulls(value: object) -> object:
@@ -164,12 +166,26 @@ def _legacy_nulls(value: object) -> object:
     return value
 
 
-def _readable(text: str) -> str:
+def _readable(text: str, expression: Any) -> str:  # Any: a type expression.
+    """Return msgspec's text in words that say what is taken there, and where inside the field it is."""
     hint = _REGEX_TEXT.search(text)
     if hint:
         pattern = hint[1].encode().decode("unicode_escape") if "\\\\" in hint[1] else hint[1]
         text = text.replace(hint[0], f"that is {PATTERN_HINTS.get(pattern, 'of the documented form')}")
     where = _WHERE.search(text)
     if where:
-        text = f"{text[: where.start()]} at {where[1].lstrip('.') or 'the top'}"
-    return text.replace("`", "").replace(" | null", "").replace("Expected", "expected", 1)
+        text = text[: where.start()]
+    if (unknown := _INNER_UNKNOWN.fullmatch(text)) is not None:
+        structs = [each for each in _classes_in(expression) if issubclass(each, msgspec.Struct)]
+        text = f"{unknown[1][:_SHOWN_NAME_CHARS]!r} {_unknown(unknown[1], fields_of(structs[0]))}"
+    elif text.startswith("Invalid enum value"):
+        enums = [each for each in _classes_in(expression) if issubclass(each, Enum)]
+        text = f"use one of {', '.join(str(each.value) for each in enums[0])}"
+    text = text.replace("`", "").replace(" | null", "").replace("Expected", "expected", 1)
+    return f"{text} at {where[1].lstrip('.') or 'the top'}" if where else text
+
+
+def _classes_in(expression: Any) -> list[type]:  # Any: a type expression.
+    """Return the classes that a type expression mentions."""
+    found = [expression] if isinstance(expression, type) and not get_args(expression) else []
+    return found + [each for part in get_args(expression) for each in _classes_in(part)]

@@ -162,3 +162,15 @@ def test_decode_takes_any_json_for_any_field_or_refuses(data: st.DataObject) -> 
         decode(chosen, {}, [], msgspec.json.encode(values))
     except InvalidRequest as refused:
         assert all(field in refused.message for field, _ in refused.problems)
+
+
+def test_decode_names_the_near_field_inside_a_list() -> None:
+    """What is wrong inside an object of a list is told with its place and what would be right."""
+    found = problems("Reserve", '{"targets": [{"path": "a"}, {"pth": "b"}]}')
+
+    assert found == {"targets": "'pth' is not a field of this operation; did you mean 'path'? at [1]"}
+
+
+def test_decode_lists_the_choices_of_a_word() -> None:
+    """A word out of a short list is refused with the list."""
+    assert problems("Reserve", '{"on_conflict": "maybe"}') == {"on_conflict": "use one of reject, grant, wait"}

@@ -10,7 +10,18 @@ from typing import Any, Final
 
 import msgspec
 
-from intermute.core.api import agents, audit, check_text, checks, handing_over, intents, messages, reservations, system
+from intermute.core.api import (
+    agents,
+    audit,
+    check_text,
+    checks,
+    handing_over,
+    intents,
+    messages,
+    reservations,
+    settings,
+    system,
+)
 from intermute.core.errors import (
     ActiveSessionConflict,
     BadPattern,
@@ -33,6 +44,7 @@ from intermute.core.errors import (
     ReservationConflict,
     ReservationEnded,
     ReservationLimit,
+    SettingsInUse,
     StaleForecast,
     TooManyAgents,
     TooManySubscribers,
@@ -176,6 +188,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _row("GET", "/api/audit", audit.ListAudit, audit.AuditPage),
     # The log, the projects, the service
     _row("GET", "/api/events", system.ListEvents, system.EventPage, errors=(TooManySubscribers,)),
+    _row("GET", "/api/projects/{project:path}/settings", settings.GetSettings, settings.SettingsView),
+    _row("PATCH", "/api/projects/{project:path}/settings", settings.ChangeSettings, settings.SettingsView,
+         errors=(SettingsInUse,)),
     _row("GET", "/api/projects", system.ListProjects, system.ProjectList, project=ProjectRule.NONE),
     _row("GET", "/api/openapi.json", system.OpenApi, None, project=ProjectRule.NONE, needs_auth=False),
     _row("GET", "/api/health", system.Health, system.HealthView, project=ProjectRule.NONE, needs_auth=False),

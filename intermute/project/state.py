@@ -12,11 +12,13 @@ from intermute.core.claims import DEFAULT_POLICY, Policy
 from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.core.intents import Intent, IntentBook
 from intermute.core.lease_book import LeaseBook, Reservation
+from intermute.core.settings import Settings
 from intermute.core.times import SECOND_US, Now
 from intermute.core.waiting_room import WaitingRoom
 from intermute.store import agents as agent_rows
 from intermute.store import intents as intent_rows
 from intermute.store import reservations as reservation_rows
+from intermute.store import settings as setting_rows
 from intermute.store.intents import IntentRow
 from intermute.store.projects import ProjectRow
 from intermute.store.reservations import ReservationRow
@@ -34,15 +36,34 @@ class ProjectState:
     leases: LeaseBook = field(default_factory=LeaseBook)
     intents: IntentBook = field(default_factory=IntentBook)
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
+    settings: Settings = field(default_factory=Settings)
     policy: Policy = DEFAULT_POLICY
-    fold_case: bool = False
+    """What of the settings bears on claims."""
+    _settings_before: Settings | None = None
     unflushed_heartbeats: set[AgentId] = field(default_factory=set)
     unstored_agents: set[AgentId] = field(default_factory=set)
     listening_since_s: float = -math.inf
     """Monotonic time since when this process could hear the agents: while it was down nobody could say a word."""
 
+    @property
+    def fold_case(self) -> bool:
+        """Whether paths are read regardless of case."""
+        return self.settings.case_folding
+
+    @property
+    def committed_settings(self) -> Settings:
+        """The settings as they are stored: without what is still being flushed."""
+        return self.settings if self._settings_before is None else self._settings_before
+
+    def choose(self, settings: Settings) -> None:
+        """Take in other settings, which the running batch will store."""
+        self._settings_before = self.committed_settings
+        self.settings, self.policy = settings, settings.policy
+        self.waiting.watched.clear()  # What stood in somebody's way may do so no longer.
+
     def stored(self) -> None:
         """Note that the running batch has reached the disk."""
+        self._settings_before = None
         self.leases.stored()
         self.intents.stored()
         self.unstored_agents.clear()
@@ -60,12 +81,14 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
     what was left of it, and at least a minute, and so does an agent (guarantees.md G8).
     """
     state = ProjectState(row.name, row.epoch, row.head, row.batch)
+    state.settings = setting_rows.read(connection)
+    state.policy = state.settings.policy
     state.listening_since_s = previous.listening_since_s if previous else now.mono_s
     for stored in reservation_rows.active(connection):
-        state.leases.load(_lease(stored, now, previous))
+        state.leases.load(_lease(stored, now, previous, fold_case=state.fold_case))
 
     for declared in intent_rows.active(connection):
-        state.intents.load(_intent(declared, now, previous))
+        state.intents.load(_intent(declared, now, previous, fold_case=state.fold_case))
 
     def heard_s(agent_id: AgentId, last_seen_us: Micros) -> float:
         known = previous.agents.find(agent_id) if previous else None
@@ -87,7 +110,7 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
     return state
 
 
-def _lease(stored: ReservationRow, now: Now, previous: ProjectState | None) -> Reservation:
+def _lease(stored: ReservationRow, now: Now, previous: ProjectState | None, *, fold_case: bool) -> Reservation:
     known = previous.leases.versions(stored.id) if previous else []
     same = [each.deadline_s for each in known if each.expires_at_us == stored.expires_at_us]
     if same:
@@ -100,7 +123,7 @@ def _lease(stored: ReservationRow, now: Now, previous: ProjectState | None) -> R
         id=stored.id,
         sequence=stored.fence,
         holder=stored.holder,
-        targets=with_destinations(each.claimed(fold_case=False) for each in stored.targets),
+        targets=with_destinations(each.claimed(fold_case=fold_case) for each in stored.targets),
         branch=stored.branch,
         worktree=stored.worktree,
         expires_at_us=stored.expires_at_us,
@@ -108,7 +131,7 @@ def _lease(stored: ReservationRow, now: Now, previous: ProjectState | None) -> R
     return Reservation(claim, stored.reason, stored.created_at_us, deadline_s, stored.changed)
 
 
-def _intent(stored: IntentRow, now: Now, previous: ProjectState | None) -> Intent:
+def _intent(stored: IntentRow, now: Now, previous: ProjectState | None, *, fold_case: bool) -> Intent:
     known = previous.intents.get(stored.id) if previous else None
     if known is not None:
         deadline_s = known.deadline_s
@@ -121,7 +144,7 @@ def _intent(stored: IntentRow, now: Now, previous: ProjectState | None) -> Inten
         id=stored.id,
         sequence=stored.declared,
         holder=stored.holder,
-        targets=with_destinations(each.claimed(fold_case=False) for each in stored.targets),
+        targets=with_destinations(each.claimed(fold_case=fold_case) for each in stored.targets),
         standing=Standing.DECLARED,
         branch=stored.branch,
         worktree=stored.worktree,

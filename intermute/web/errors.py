@@ -48,6 +48,7 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.Deadlock: 409,
     errors.IntentOver: 409,
     errors.StaleForecast: 409,
+    errors.SettingsInUse: 409,
     errors.IdempotencyKeyReused: 409,
     errors.TooMuchInTheWay: 409,
     errors.BodyTooLarge: 413,

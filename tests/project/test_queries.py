@@ -15,7 +15,7 @@ from intermute.core.operations import OPERATIONS
 from intermute.project.handlers.table import QUERIES
 
 READS = sorted(({each.input for each in OPERATIONS} & set(QUERIES)) - {Heartbeat}, key=lambda cls: cls.__name__)
-ANSWERS = {"agent": "anna", "message_id": "m1", "thread_id": "t", "pattern": "a", "fence": 1}
+ANSWERS = {"project": "demo", "agent": "anna", "message_id": "m1", "thread_id": "t", "pattern": "a", "fence": 1}
 """What the queries are asked for, by field; the rest is left out."""
 
 

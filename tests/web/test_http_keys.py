@@ -19,6 +19,8 @@ ROUTES = (
     ("POST", "/api/reservations/check"), ("POST", "/api/reservations/validate"),
     ("POST", "/api/reservations/r/transfer"), ("POST", "/api/reservations/r/request"),
     ("POST", "/api/reservations/r/force-release"), ("GET", "/api/audit"),
+    ("GET", "/api/reservations/waiting"), ("POST", "/api/intents"), ("GET", "/api/intents"), ("GET", "/api/intents/i"),
+    ("PATCH", "/api/intents/i"), ("GET", "/api/projects/acme/settings"), ("PATCH", "/api/projects/acme/settings"),
     ("PATCH", "/api/reservations/r"), ("DELETE", "/api/reservations/r"), ("GET", "/api/events"), ("GET", "/api/projects"),
 )  # fmt: skip
 
@@ -109,6 +111,7 @@ def test_register_and_send_with_a_key_must_name_its_project(acme: httpx.Client, 
     [
         (method, path) for method, path in ROUTES
         if (method, path) not in (("POST", "/api/agents"), ("POST", "/api/messages"), ("GET", "/api/projects"))
+        and not path.startswith("/api/projects/")
     ],
 )  # fmt: skip
 def test_foreign_project_is_refused_on_every_other_route(acme: httpx.Client, method: str, path: str) -> None:
@@ -116,6 +119,7 @@ def test_foreign_project_is_refused_on_every_other_route(acme: httpx.Client, met
     bodies: dict[str, Json] = {
         "/api/agents/a/metadata": {"metadata": {"a": "b"}},
         "/api/reservations": {"agent_id": "a", "path_pattern": "foreign/x"},
+        "/api/intents/i": {"state": "done"},
         "/api/reservations/validate": {"reservation_id": "r", "fence": 1},
         "/api/reservations/r/transfer": {"to": "b"},
         "/api/reservations/r/force-release": {"reason": "x"},
@@ -127,6 +131,16 @@ def test_foreign_project_is_refused_on_every_other_route(acme: httpx.Client, met
     if options:
         refusal(acme.request(method, path, json={**options["json"], "project": "umbra"}), 403, "foreign_project")
     assert acme.request(method, f"{path}{separator}project=acme", **options).status_code != 403
+
+
+@pytest.mark.parametrize("method", ["GET", "PATCH"])
+def test_settings_of_a_foreign_project_are_refused(acme: httpx.Client, method: str) -> None:
+    """The project in the path counts, whatever the query says."""
+    options: Json = {"json": {"agent_id": "a"}} if method == "PATCH" else {}
+
+    for query in ("", "?project=acme", "?project=umbra"):
+        refusal(acme.request(method, f"/api/projects/umbra/settings{query}", **options), 403, "foreign_project")
+        good(acme.request(method, f"/api/projects/acme/settings{query}", **options))
 
 
 @dataclass

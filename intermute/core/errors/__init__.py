@@ -71,6 +71,7 @@ from intermute.core.errors.service import (
     TooManySubscribers,
     TooSlow,
 )
+from intermute.core.errors.settings import SettingsInUse
 
 __all__ = [
     "ActiveSessionConflict",
@@ -108,6 +109,7 @@ __all__ = [
     "ReservationConflict",
     "ReservationEnded",
     "ReservationLimit",
+    "SettingsInUse",
     "ShuttingDown",
     "StaleForecast",
     "StorageFull",

@@ -15,6 +15,7 @@ from intermute.core.api import handing_over as handing_api
 from intermute.core.api import intents as intent_api
 from intermute.core.api import messages as message_api
 from intermute.core.api import reservations as reservation_api
+from intermute.core.api import settings as settings_api
 from intermute.project.handlers import (
     agent_views,
     agents,
@@ -30,6 +31,7 @@ from intermute.project.handlers import (
     reservation_views,
     reservations,
     reserving,
+    settings,
     turns,
 )
 from intermute.project.transaction import Desk, Facts, Transaction
@@ -53,6 +55,7 @@ COMMANDS: Final[Mapping[type, CommandHandler]] = {
     reservation_api.ReleaseAll: reservations.release_all,
     intent_api.DeclareIntent: intents.declare_intent,
     intent_api.ChangeIntent: intents.change_intent,
+    settings_api.ChangeSettings: settings.change_settings,
     handing_api.TransferReservation: handing_over.transfer_reservation,
     handing_api.RequestRelease: handing_over.request_release,
     handing_api.ForceRelease: forced_release.force_release,
@@ -80,6 +83,7 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     reservation_api.ListWaiting: turns.list_waiting,
     intent_api.ListIntents: intent_views.list_intents,
     intent_api.GetIntent: intent_views.get_intent,
+    settings_api.GetSettings: settings.get_settings,
     audit_api.ListAudit: audit.list_audit,
 }
 """Queries read; they never queue behind commands."""

@@ -40,6 +40,7 @@ class EventType(StrEnum):
     INTENT_DONE = "intent.done"
     INTENT_ABANDONED = "intent.abandoned"
     INTENT_OVERLAP = "intent.overlap"
+    PROJECT_SYMBOLS = "project.symbols"
     PROJECT_SETTINGS = "project.settings"
     RESERVATION_FORCE_RELEASED = "reservation.force_released"
 

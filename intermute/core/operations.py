@@ -20,6 +20,7 @@ from intermute.core.api import (
     messages,
     reservations,
     settings,
+    symbols,
     system,
 )
 from intermute.core.errors import (
@@ -46,6 +47,7 @@ from intermute.core.errors import (
     ReservationLimit,
     SettingsInUse,
     StaleForecast,
+    SymbolIndexFull,
     TooManyAgents,
     TooManySubscribers,
     TooManyWaiters,
@@ -191,6 +193,10 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _row("GET", "/api/projects/{project:path}/settings", settings.GetSettings, settings.SettingsView),
     _row("PATCH", "/api/projects/{project:path}/settings", settings.ChangeSettings, settings.SettingsView,
          errors=(SettingsInUse,)),
+    _row("PUT", "/api/projects/{project:path}/symbols", symbols.UploadSymbols, symbols.SymbolIndexView,
+         errors=(BadPattern, SymbolIndexFull)),
+    _row("GET", "/api/projects/{project:path}/symbols", symbols.GetSymbols, symbols.SymbolIndexView),
+    _row("DELETE", "/api/projects/{project:path}/symbols", symbols.DropSymbols, symbols.SymbolIndexView),
     _row("GET", "/api/projects", system.ListProjects, system.ProjectList, project=ProjectRule.NONE),
     _row("GET", "/api/openapi.json", system.OpenApi, None, project=ProjectRule.NONE, needs_auth=False),
     _row("GET", "/api/health", system.Health, system.HealthView, project=ProjectRule.NONE, needs_auth=False),

@@ -16,7 +16,7 @@ SYMBOL_CHARS_MAX: Final = (
 )
 
 _FORBIDDEN: Final = re.compile(r"[\x00-\x1f\x7f-\x9f\ud800-\udfff]")
-_IMPORT: Final = "import"
+IMPORT: Final = "import"
 
 
 class BadSymbol(ValueError):
@@ -45,4 +45,4 @@ def symbol_relation(a: str | None, b: str | None) -> Relation:
 
 
 def _holds(outer: str, inner: str) -> bool:
-    return inner.startswith(outer + ".") or (outer == _IMPORT and inner.startswith(_IMPORT + SYMBOL_MARK))
+    return inner.startswith(outer + ".") or (outer == IMPORT and inner.startswith(IMPORT + SYMBOL_MARK))

@@ -13,12 +13,14 @@ from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.core.intents import Intent, IntentBook
 from intermute.core.lease_book import LeaseBook, Reservation
 from intermute.core.settings import Settings
+from intermute.core.symbol_index import SymbolIndex
 from intermute.core.times import SECOND_US, Now
 from intermute.core.waiting_room import WaitingRoom
 from intermute.store import agents as agent_rows
 from intermute.store import intents as intent_rows
 from intermute.store import reservations as reservation_rows
 from intermute.store import settings as setting_rows
+from intermute.store import symbols as symbol_rows
 from intermute.store.intents import IntentRow
 from intermute.store.projects import ProjectRow
 from intermute.store.reservations import ReservationRow
@@ -40,6 +42,8 @@ class ProjectState:
     policy: Policy = DEFAULT_POLICY
     """What of the settings bears on claims."""
     _settings_before: Settings | None = None
+    symbols: SymbolIndex | None = None
+    _symbols_before: tuple[SymbolIndex | None] | None = None
     unflushed_heartbeats: set[AgentId] = field(default_factory=set)
     unstored_agents: set[AgentId] = field(default_factory=set)
     listening_since_s: float = -math.inf
@@ -61,8 +65,19 @@ class ProjectState:
         self.settings, self.policy = settings, settings.policy
         self.waiting.watched.clear()  # What stood in somebody's way may do so no longer.
 
+    @property
+    def committed_symbols(self) -> SymbolIndex | None:
+        """What the stored symbol index is of."""
+        return self.symbols if self._symbols_before is None else self._symbols_before[0]
+
+    def index_symbols(self, index: SymbolIndex | None) -> None:
+        """Take in another symbol index, which the running batch will store."""
+        self._symbols_before = (self.committed_symbols,)
+        self.symbols = index
+
     def stored(self) -> None:
         """Note that the running batch has reached the disk."""
+        self._symbols_before = None
         self._settings_before = None
         self.leases.stored()
         self.intents.stored()
@@ -83,6 +98,7 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
     state = ProjectState(row.name, row.epoch, row.head, row.batch)
     state.settings = setting_rows.read(connection)
     state.policy = state.settings.policy
+    state.symbols = symbol_rows.read(connection)
     state.listening_since_s = previous.listening_since_s if previous else now.mono_s
     for stored in reservation_rows.active(connection):
         state.leases.load(_lease(stored, now, previous, fold_case=state.fold_case))

@@ -24,6 +24,7 @@ from intermute.store.intents import IntentRow
 from intermute.store.release_requests import ReleaseRequest
 from intermute.store.reservations import ReservationRow, StoredTarget
 from intermute.store.statements import Statement
+from intermute.store.symbols import Counts
 
 Reply = TypeVar("Reply")
 
@@ -38,6 +39,8 @@ class Facts:
     keyed: dict[str, list[ReservationRow]] = field(default_factory=dict)
     """By idempotency key: what was asked for under it, by whomever."""
     intents: dict[str, IntentRow | None] = field(default_factory=dict)
+    symbol_files: dict[str, Counts | None] = field(default_factory=dict)
+    """By path: what a file contributes to the symbol index."""
     requests: dict[str, list[ReleaseRequest]] = field(default_factory=dict)
     """By reservation: the requests for it that were unread when they were fetched, and those made since."""
 
@@ -56,6 +59,10 @@ class Facts:
         row = intent_rows.row_of(intent)
         is_over = intent.state not in ACTIVE
         self.intents[intent.id] = replace(row, ended=how, ended_at_us=now_us) if is_over else row
+
+    def forget_symbols(self) -> None:
+        """Take in that the symbol index is empty."""
+        self.symbol_files = dict.fromkeys(self.symbol_files)
 
     def end(self, reservation_id: ReservationId, how: str, now_us: Micros) -> None:
         """Take in that a reservation has ended."""

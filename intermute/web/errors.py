@@ -59,6 +59,7 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.TooManyAgents: 429,
     errors.TooManyWaiters: 429,
     errors.IntentLimit: 429,
+    errors.SymbolIndexFull: 429,
     errors.InternalError: 500,
     errors.TooManyProjects: 503,
     errors.TooManySubscribers: 503,

@@ -21,6 +21,7 @@ ROUTES = (
     ("POST", "/api/reservations/r/force-release"), ("GET", "/api/audit"),
     ("GET", "/api/reservations/waiting"), ("POST", "/api/intents"), ("GET", "/api/intents"), ("GET", "/api/intents/i"),
     ("PATCH", "/api/intents/i"), ("GET", "/api/projects/acme/settings"), ("PATCH", "/api/projects/acme/settings"),
+    ("GET", "/api/projects/acme/symbols"), ("DELETE", "/api/projects/acme/symbols"),
     ("PATCH", "/api/reservations/r"), ("DELETE", "/api/reservations/r"), ("GET", "/api/events"), ("GET", "/api/projects"),
 )  # fmt: skip
 

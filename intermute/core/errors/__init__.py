@@ -72,6 +72,7 @@ from intermute.core.errors.service import (
     TooSlow,
 )
 from intermute.core.errors.settings import SettingsInUse
+from intermute.core.errors.symbols import SymbolIndexFull
 
 __all__ = [
     "ActiveSessionConflict",
@@ -114,6 +115,7 @@ __all__ = [
     "StaleForecast",
     "StorageFull",
     "StorageUnavailable",
+    "SymbolIndexFull",
     "TooManyAgents",
     "TooManyProjects",
     "TooManySubscribers",

@@ -16,6 +16,7 @@ from intermute.core.api import intents as intent_api
 from intermute.core.api import messages as message_api
 from intermute.core.api import reservations as reservation_api
 from intermute.core.api import settings as settings_api
+from intermute.core.api import symbols as symbol_api
 from intermute.project.handlers import (
     agent_views,
     agents,
@@ -32,6 +33,7 @@ from intermute.project.handlers import (
     reservations,
     reserving,
     settings,
+    symbols,
     turns,
 )
 from intermute.project.transaction import Desk, Facts, Transaction
@@ -56,6 +58,8 @@ COMMANDS: Final[Mapping[type, CommandHandler]] = {
     intent_api.DeclareIntent: intents.declare_intent,
     intent_api.ChangeIntent: intents.change_intent,
     settings_api.ChangeSettings: settings.change_settings,
+    symbol_api.UploadSymbols: symbols.upload_symbols,
+    symbol_api.DropSymbols: symbols.drop_symbols,
     handing_api.TransferReservation: handing_over.transfer_reservation,
     handing_api.RequestRelease: handing_over.request_release,
     handing_api.ForceRelease: forced_release.force_release,
@@ -84,6 +88,7 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     intent_api.ListIntents: intent_views.list_intents,
     intent_api.GetIntent: intent_views.get_intent,
     settings_api.GetSettings: settings.get_settings,
+    symbol_api.GetSymbols: symbols.get_symbols,
     audit_api.ListAudit: audit.list_audit,
 }
 """Queries read; they never queue behind commands."""
@@ -100,6 +105,7 @@ FACTS: Final[Mapping[type, FactFetcher]] = {
     message_api.ReadMessage: messages.facts_for_mark,
     reservation_api.RenewReservation: reservations.facts_for_reservation,
     reservation_api.ReleaseReservation: reservations.facts_for_reservation,
+    symbol_api.UploadSymbols: symbols.facts_for_upload,
     intent_api.DeclareIntent: intents.facts_for_declaration,
     intent_api.ChangeIntent: intents.facts_for_change,
     handing_api.TransferReservation: reservations.facts_for_reservation,

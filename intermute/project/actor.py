@@ -161,18 +161,21 @@ class _Actor:
     async def serve(self) -> None:
         """Work the mailbox off, batch by batch."""
         while True:
-            envelopes = await self._project.mailbox.take(self._project.batch_max)
-            try:
-                facts = await self._fetch(envelopes)
-            except StoreFault as fault:
-                await self._fail_before_commit(envelopes, fault)
-                continue
-            batch = await self._decide(envelopes, facts)
-            if batch.changes_something:
-                await self._flush(batch)
-            else:
-                for decision in batch.decisions:
-                    decision.settle()
+            # Handed on without a name, which would keep a batch alive until the next one comes.
+            await self._work_off(await self._project.mailbox.take(self._project.batch_max))
+
+    async def _work_off(self, envelopes: list[Envelope[Request, Any]]) -> None:  # Any: see ProjectMailbox.
+        try:
+            facts = await self._fetch(envelopes)
+        except StoreFault as fault:
+            await self._fail_before_commit(envelopes, fault)
+            return
+        batch = await self._decide(envelopes, facts)
+        if batch.changes_something:
+            await self._flush(batch)
+        else:
+            for decision in batch.decisions:
+                decision.settle()
 
     async def _fetch(self, envelopes: list[Envelope[Request, Any]]) -> Facts:  # Any: see ProjectMailbox.
         facts = Facts()
@@ -228,7 +231,8 @@ class _Actor:
                 decision.reply = COMMANDS[type(envelope.request.command)](envelope.request.command, transaction)
             except DomainError as refusal:
                 assert not transaction.statements, "a handler refused after it had changed something"
-                decision.refusal = refusal
+                # Its traceback holds this frame, which holds it: the command would live until a collection of cycles.
+                decision.refusal = refusal.with_traceback(None)
             envelope.decided()
             batch.decisions.append(decision)
         return batch

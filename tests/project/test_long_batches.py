@@ -1,5 +1,7 @@
 """A batch that takes long, by its decisions or by its rows, holds up neither the loop nor the commit (design.md 3.8)."""
 
+import gc
+from contextlib import suppress
 from pathlib import Path
 
 import trio
@@ -10,7 +12,7 @@ from trio.testing import MockClock
 from intermute.core.api.agents import Heartbeat, RegisterAgent
 from intermute.core.api.messages import SendMessage
 from intermute.core.api.reservations import CheckReservations, ListReservations, Reserve
-from intermute.core.errors import TooSlow
+from intermute.core.errors import MessageIdTaken, TooSlow
 
 
 def deciding_takes(service: Service, clock: MockClock, seconds: float) -> None:
@@ -103,3 +105,20 @@ async def test_half_decided_batch_is_hidden_from_readers(tmp_path: Path, autojum
         assert seen == [False]
         assert len(outcomes) == 10
         assert agent.agent_id in service.project.known_state().unflushed_heartbeats
+
+
+async def test_refusal_keeps_no_command_alive(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A refused command goes with its answer; its body must not stay in memory until cycles are collected."""
+    async with serving(tmp_path) as service:
+        await service.run(SendMessage(sender="anna", to=["ben"], id="m1", body="first"))
+        gc.collect()
+        gc.disable()
+        try:
+            with suppress(MessageIdTaken):
+                await service.run(SendMessage(sender="zoe", to=["ben"], id="m1", body="second"))
+            await trio.testing.wait_all_tasks_blocked()
+            alive = [each.body for each in gc.get_objects() if type(each) is SendMessage]
+        finally:
+            gc.enable()
+
+        assert alive == []

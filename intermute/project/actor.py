@@ -17,7 +17,7 @@ import apsw
 import trio
 
 from intermute.core.agents import Caller
-from intermute.core.errors import DomainError, InternalError, OutcomeUnknown, StorageFull, StorageUnavailable
+from intermute.core.errors import DomainError, InternalError, OutcomeUnknown, StorageFull, StorageUnavailable, TooSlow
 from intermute.core.events import Event
 from intermute.core.times import Now
 from intermute.project.handlers.liveness import expire_due
@@ -32,6 +32,7 @@ from intermute.store.writer import Committed
 from supervisor import Child, Envelope
 
 _SYSTEM = Caller(is_local=True)
+_HOLDS_LOOP_MAX_S = 0.02  # seconds of deciding after which the others on the loop get their turn. A guess.
 _CLOSE_TIMEOUT_S = 5.0  # seconds; hazards.md 4.
 
 
@@ -161,19 +162,22 @@ class _Actor:
     async def serve(self) -> None:
         """Work the mailbox off, batch by batch."""
         while True:
-            envelopes = await self._project.mailbox.take(self._project.batch_max)
-            try:
-                facts = await self._fetch(envelopes)
-            except StoreFault as fault:
-                await self._fail_before_commit(envelopes, fault)
-                continue
-            batch = self._decide(envelopes, facts)
-            if batch.changes_something:
-                await self._flush(batch)
-            else:
-                for decision in batch.decisions:
-                    decision.settle()
-                self._project.lobby.tell(self.state)
+            # Handed on without a name, which would keep a batch alive until the next one comes.
+            await self._work_off(await self._project.mailbox.take(self._project.batch_max))
+
+    async def _work_off(self, envelopes: list[Envelope[Request, Any]]) -> None:  # Any: see ProjectMailbox.
+        try:
+            facts = await self._fetch(envelopes)
+        except StoreFault as fault:
+            await self._fail_before_commit(envelopes, fault)
+            return
+        batch = await self._decide(envelopes, facts)
+        if batch.changes_something:
+            await self._flush(batch)
+        else:
+            for decision in batch.decisions:
+                decision.settle()
+            self._project.lobby.tell(self.state)
 
     async def _fetch(self, envelopes: list[Envelope[Request, Any]]) -> Facts:  # Any: see ProjectMailbox.
         facts = Facts()
@@ -198,8 +202,14 @@ class _Actor:
             envelope.refuse(_as_answer(fault))
         await trio.lowlevel.checkpoint()
 
-    def _decide(self, envelopes: list[Envelope[Request, Any]], facts: Facts) -> Batch:
-        """Decide every command in order of arrival. No await: nothing may come between two decisions."""
+    async def _decide(self, envelopes: list[Envelope[Request, Any]], facts: Facts) -> Batch:
+        """Decide every command in order of arrival.
+
+        Nothing that decides may come between two decisions. Readers may, once these have held the loop for long enough:
+        to them a half decided batch is like one that is being flushed, and a heartbeat counts from the next decision on.
+
+        Cancellation: noticed at the commit, never half way through a batch.
+        """
         batch = Batch()
         state = self.state
         now = self._project.clock.now()
@@ -208,7 +218,14 @@ class _Actor:
             housekeeping = self._transaction(_SYSTEM, facts, now)
             expire_due(housekeeping)
             batch.decisions.append(Decision(None, housekeeping))
+        held_since_s = trio.current_time()
         for envelope in envelopes:
+            if trio.current_time() - held_since_s >= _HOLDS_LOOP_MAX_S:
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                held_since_s = trio.current_time()
+            if not envelope.is_wanted:  # Its asker has given up meanwhile (guarantees.md G14).
+                envelope.refuse(TooSlow())
+                continue
             envelope.begin()
             transaction = self._transaction(envelope.request.caller, facts, self._project.clock.now())
             decision = Decision(envelope, transaction)
@@ -216,7 +233,8 @@ class _Actor:
                 decision.reply = COMMANDS[type(envelope.request.command)](envelope.request.command, transaction)
             except DomainError as refusal:
                 assert not transaction.statements, "a handler refused after it had changed something"
-                decision.refusal = refusal
+                # Its traceback holds this frame, which holds it: the command would live until a collection of cycles.
+                decision.refusal = refusal.with_traceback(None)
             envelope.decided()
             batch.decisions.append(decision)
         return batch

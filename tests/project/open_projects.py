@@ -36,6 +36,8 @@ class SteppingClock:
     def __init__(self) -> None:
         self.offset_s = 0.0
         self.readings = 0
+        self.at_reading: Callable[[], None] | None = None
+        """What happens whenever the wall time is read, which each decision does once: time may pass, as if by work."""
 
     def mono_s(self) -> float:
         """Return trio's time."""
@@ -44,6 +46,8 @@ class SteppingClock:
     def wall_us(self) -> Micros:
         """Return a wall time that can be set forth and back."""
         self.readings += 1
+        if self.at_reading is not None:
+            self.at_reading()
         return Micros(START_US + round((trio.current_time() + self.offset_s) * 1_000_000))
 
 

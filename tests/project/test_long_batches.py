@@ -1,0 +1,125 @@
+"""A batch that takes long, by its decisions or by its rows, holds up neither the loop nor the commit (design.md 3.8)."""
+
+import gc
+from contextlib import suppress
+from pathlib import Path
+
+import trio
+import trio.testing
+from open_projects import Service, serving
+from trio.testing import MockClock
+
+from intermute.core.api.agents import Heartbeat, RegisterAgent
+from intermute.core.api.messages import SendMessage
+from intermute.core.api.checks import CheckReservations
+from intermute.core.api.reservations import ListReservations, Reserve
+from intermute.core.errors import MessageIdTaken, TooSlow
+
+
+def deciding_takes(service: Service, clock: MockClock, seconds: float) -> None:
+    """Let every decision take so long from now on."""
+    service.clock.at_reading = lambda: clock.jump(seconds)
+
+
+async def gather(service: Service, nursery: trio.Nursery, *questions: object) -> dict[int, object]:
+    """Ask everything behind a shut gate, so that all but the first gather into one batch; return where outcomes go."""
+    outcomes: dict[int, object] = {}
+
+    async def one(at: int, question: object) -> None:
+        outcomes[at] = await service.outcome(question)
+
+    service.gate.shut()
+    for at, question in enumerate(questions):
+        nursery.start_soon(one, at, question)
+        await trio.testing.wait_all_tasks_blocked()
+    return outcomes
+
+
+def reserves(count: int) -> list[Reserve]:
+    """Return reservations that do not get in each other's way."""
+    return [Reserve(agent_id="anna", path_pattern=f"a{number}") for number in range(count)]
+
+
+async def test_long_deciding_leaves_the_loop_to_others(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """However long a batch takes to decide, the loop is free again after a few hundredths of a second."""
+    async with serving(tmp_path) as service, trio.open_nursery() as nursery:
+        await service.run(RegisterAgent(name="anna"))
+        outcomes = await gather(service, nursery, *reserves(40))
+        held_s: list[float] = []
+
+        async def feel() -> None:
+            while len(outcomes) < 40:
+                before_s = trio.current_time()
+                await trio.lowlevel.checkpoint()
+                held_s.append(trio.current_time() - before_s)
+
+        deciding_takes(service, autojump_clock, 0.01)
+        nursery.start_soon(feel)
+        service.gate.open()
+        await trio.testing.wait_all_tasks_blocked()
+        service.clock.at_reading = None
+
+        assert sum(held_s) >= 0.39
+        assert max(held_s) < 0.1
+
+
+async def test_long_deciding_runs_nothing_that_nobody_waits_for(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """What waits in a batch beyond its asker's deadline is not run (G14)."""
+    async with serving(tmp_path) as service, trio.open_nursery() as nursery:
+        await service.run(RegisterAgent(name="anna"))
+        outcomes = await gather(service, nursery, *reserves(6))
+
+        deciding_takes(service, autojump_clock, 3.0)
+        service.gate.open()
+        await trio.testing.wait_all_tasks_blocked()
+        service.clock.at_reading = None
+
+        assert isinstance(outcomes[5], TooSlow)
+        held = [each.path_pattern for each in (await service.run(ListReservations())).reservations]
+        assert held == ["a2", "a1", "a0"]
+
+
+async def test_half_decided_batch_is_hidden_from_readers(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A reader that comes between two decisions sees what is stored, and its heartbeat is not lost."""
+    async with serving(tmp_path) as service, trio.open_nursery() as nursery:
+        agent = await service.run(RegisterAgent(name="anna"))
+        outcomes = await gather(service, nursery, *reserves(10))
+        decided: list[int] = []
+        seen: list[bool] = []
+
+        async def read() -> None:
+            while len(outcomes) < 1:
+                await trio.lowlevel.checkpoint()
+            while len(service.project.known_state().leases) < 5:
+                await trio.lowlevel.checkpoint()
+            decided.append(len(service.project.known_state().leases))
+            seen.append((await service.run(CheckReservations(pattern="a3"))).conflict)
+            await service.run(Heartbeat(agent="anna"))
+
+        deciding_takes(service, autojump_clock, 0.02)
+        nursery.start_soon(read)
+        service.gate.open()
+        await trio.testing.wait_all_tasks_blocked()
+        service.clock.at_reading = None
+
+        assert 5 <= decided[0] < 10
+        assert seen == [False]
+        assert len(outcomes) == 10
+        assert agent.agent_id in service.project.known_state().unflushed_heartbeats
+
+
+async def test_refusal_keeps_no_command_alive(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """A refused command goes with its answer; its body must not stay in memory until cycles are collected."""
+    async with serving(tmp_path) as service:
+        await service.run(SendMessage(sender="anna", to=["ben"], id="m1", body="first"))
+        gc.collect()
+        gc.disable()
+        try:
+            with suppress(MessageIdTaken):
+                await service.run(SendMessage(sender="zoe", to=["ben"], id="m1", body="second"))
+            await trio.testing.wait_all_tasks_blocked()
+            alive = [each.body for each in gc.get_objects() if type(each) is SendMessage]
+        finally:
+            gc.enable()
+
+        assert alive == []

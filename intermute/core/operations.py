@@ -10,7 +10,17 @@ from typing import Any, Final
 
 import msgspec
 
-from intermute.core.api import agents, audit, check_text, checks, handing_over, messages, reservations, system
+from intermute.core.api import (
+    agents,
+    audit,
+    check_text,
+    checks,
+    forecasts,
+    handing_over,
+    messages,
+    reservations,
+    system,
+)
 from intermute.core.errors import (
     ActiveSessionConflict,
     BadPattern,
@@ -160,6 +170,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _row("POST", "/api/reservations/{reservation_id}/force-release", handing_over.ForceRelease,
          handing_over.ForceReleased, routed_by="reservation_id", is_idempotent=False,
          errors=(UnknownReservation, ReservationEnded, ForceReleaseRefused)),
+    _row("POST", "/api/forecast", forecasts.ForecastPlan, forecasts.Forecasted, errors=(BadPattern, PatternTooBroad)),
+    _row("GET", "/api/coordination/reconcile", forecasts.Reconcile, forecasts.Reconciled),
     _row("GET", "/api/audit", audit.ListAudit, audit.AuditPage),
     # The log, the projects, the service
     _row("GET", "/api/events", system.ListEvents, system.EventPage, errors=(TooManySubscribers,)),

@@ -36,9 +36,15 @@ class ProjectState:
     unstored_agents: set[AgentId] = field(default_factory=set)
     listening_since_s: float = -math.inf
     """Monotonic time since when this process could hear the agents: while it was down nobody could say a word."""
+    stored_head: int = field(init=False)
+    """The head of the log on the disk: what an answer from committed facts is as of."""
+
+    def __post_init__(self) -> None:
+        self.stored_head = self.head
 
     def stored(self) -> None:
         """Note that the running batch has reached the disk."""
+        self.stored_head = self.head
         self.leases.stored()
         self.unstored_agents.clear()
 

@@ -178,8 +178,6 @@ class BlastRadius:
 
     def _found(self, pairs: Iterable[tuple[ClaimTarget, ClaimTarget, Claim]]) -> list[Finding]:
         found: list[Finding] = []
-        if self.is_cut:
-            return found
         try:
             for mine, theirs, held in pairs:
                 finding = self._finding(mine, theirs, held)

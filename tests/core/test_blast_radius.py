@@ -188,7 +188,17 @@ def test_blast_radius_stops_when_its_work_is_spent() -> None:
     assert small.is_cut
     assert len(large.findings_in(changer, index)) == 1
     assert not large.is_cut
-    assert small.findings_in(changer, index) == []
+    assert small.findings_in(changer, index) == [], "what is spent stays spent"
+
+
+def test_blast_radius_reaches_wildcards_and_directories() -> None:
+    """Whatever a writer claims that holds the caller."""
+    graph, changer = _graph((CALLER, F, 1.0)), _live("a", "anna", F)
+    index = WriterIndex()
+    for number, text in enumerate(["src/a*.py", "**/api.py::pay", "src/api.py", "src/*.js", "lib"]):
+        index.add(_live(f"r{number}", "ben", text))
+
+    assert [each.claim.id for each in BlastRadius(graph).findings_in(changer, index)] == ["r2", "r0", "r1"]
 
 
 def test_writer_is_who_changes_something() -> None:

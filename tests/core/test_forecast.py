@@ -362,8 +362,10 @@ def test_forecast_tells_of_a_destination_what_its_origin_does_not_tell() -> None
     steps = [_step("s1", "anna", "a.py::f", op=Operation.RENAME, to="a.py::g")]
 
     whole = forecast(steps, [_live("r1", "ben", "a.py")])
+    planned = forecast([*steps, _step("s2", "ben", "a.py")], [])
     maker = forecast([*steps, _step("s2", "ben", "a.py::g", op=Operation.CREATE)], [])
 
     assert [(each.kind.value, each.requested.origin) for each in whole.steps[0].findings] == [("containment", None)]
     assert whole.risks[Risk.HIGH] == 1
+    assert _pairs(planned) == [("s1", "s2", "containment", False)]
     assert [pair.finding.kind.value for pair in maker.pairs] == ["create_collision", "same_file_shared_worktree"]

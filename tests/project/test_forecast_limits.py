@@ -1,14 +1,16 @@
 """Plans that are none, and how much one plan may make a project look at (claims.md 7)."""
 
 import pytest
-from handler_bench import Bench
+from handler_bench import LOCAL, Bench
 from planned import F, fill, foreseen, foreseen_with_graph, step
 
 from intermute.core import limits
 from intermute.core.api.claims import TargetWish
-from intermute.core.api.forecasts import PlanStep
+from intermute.core.api.forecasts import ForecastPlan, PlanStep
 from intermute.core.errors import InvalidRequest, PatternTooBroad
 from intermute.core.plan_steps import PLAN_GLOBS_MAX, PLAN_STEPS_MAX, PLAN_TARGETS_MAX
+from intermute.project.handlers import forecasts
+from intermute.project.transaction import Desk
 
 
 @pytest.fixture
@@ -68,6 +70,17 @@ def test_plan_that_is_none_is_refused_by_field(bench: Bench, steps: list[PlanSte
 
     assert named == field
     assert problem in text
+
+
+def test_plan_that_is_none_is_refused_before_anything_is_looked_up(bench: Bench) -> None:
+    """A circle, or too much, costs neither a look-up nor the reading of the rest."""
+    circle = [step("a", "anna", "x", after=["b"]), step("b", "ben", "y", after=["a"])]
+    crowded = [step(f"s{n}", "anna", *[f"x{m}" for m in range(67)]) for n in range(3)]
+    desk = Desk(bench.state, bench.now(), LOCAL)
+
+    for plan in (circle, [*crowded, step("bad", "anna", "../x")]):
+        with pytest.raises(InvalidRequest):
+            forecasts.forecast_plan(ForecastPlan(plan=plan), desk)
 
 
 def test_plan_at_its_limits_is_taken(bench: Bench) -> None:

@@ -267,11 +267,6 @@ def _writing(claim: Claim) -> list[ClaimTarget]:
     return [target for target in claim.targets if change_weight(target)]
 
 
-def is_writer(claim: Claim) -> bool:
-    """Tell whether the claim changes anything that others may use."""
-    return any(map(change_weight, claim.targets))
-
-
 class _Cover:
     """A target prepared for the question which addresses are in it."""
 

@@ -81,7 +81,7 @@ def forecast(
     *,
     policy: Policy = DEFAULT_POLICY,
     graph: CallGraph | None = None,
-    writers: Iterable[Claim] = (),
+    elsewhere: Iterable[Claim] = (),
     ahead: Mapping[str, Sequence[Claim]] = MappingProxyType({}),
     has_pairs: bool = True,
     findings_max: int = limits.FORECAST_FINDINGS_MAX,
@@ -89,9 +89,9 @@ def forecast(
     """Foresee what the steps meet among the live claims and among themselves.
 
     Args: live, at least all claims that overlap the plan; graph, None where none was uploaded (the answer then has to
-    say that blast radius was not looked at); writers, live claims that only the graph can lead to; ahead, for each step
-    those that wait for their turn and go first; has_pairs, False to leave out what the steps are to each other;
-    findings_max, how many findings of all steps to look for.
+    say that blast radius was not looked at); elsewhere, live claims that the graph may lead to, these or others; ahead,
+    for each step those that wait for their turn and go first; has_pairs, False to leave out what the steps are to each
+    other; findings_max, how many findings of all steps to look for.
     Raises: InvalidRequest, where names are unknown or twice, there is too much, or steps wait for each other;
     PatternTooBroad, for a plan that meets more than is looked up for one.
     """
@@ -104,8 +104,9 @@ def forecast(
     held, planned = _Known(policy, work, radius), _Known(policy, work, radius)
     for claim in claims:
         held.add(claim)
-    for claim in writers:
-        held.add_writer(claim)
+    for claim in elsewhere:
+        if not held.has(claim):
+            held.add_writer(claim)
     bound = max(1, findings_max // max(1, 2 * len(order)))
     by_step: dict[str, StepForecast] = {}
     pairs: list[PairFinding] = []
@@ -140,6 +141,9 @@ class _Known:
         self._policy, self._work, self._radius = policy, work, radius
         self._index = ClaimIndex()
         self._writers = WriterIndex()
+
+    def has(self, claim: Claim) -> bool:
+        return self._index.get(claim.id) is not None
 
     def add(self, claim: Claim) -> None:
         self._index.put(claim)

@@ -5,14 +5,14 @@ a power cut cannot take back what an answer was built on.
 """
 
 import heapq
-from collections.abc import Callable, Collection, Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from itertools import islice
-from typing import Final, NamedTuple, Protocol
+from typing import NamedTuple, Protocol
 
+from intermute.core import limits
 from intermute.core.claim_records import Claim, ClaimTarget
 from intermute.core.lock_trie import WorkBudget
-
-_SCANNED_FOR_EACH: Final = 4  # claims looked at for each that is picked; most claims are of writers. A guess.
+from intermute.core.pattern_syntax import Glob, Pattern
 
 
 class ClaimSource(Protocol):
@@ -26,26 +26,43 @@ class ClaimSource(Protocol):
 
 
 class Picked(NamedTuple):
-    """Some claims, by their sequence numbers. `is_cut` tells that there may be more."""
+    """Some claims, by their sequence numbers. `is_cut` tells that there are more."""
 
     claims: list[Claim]
     is_cut: bool
 
 
-def claims_met(sources: Iterable[ClaimSource], targets: Collection[ClaimTarget], budget: WorkBudget) -> list[Claim]:
-    """Return the claims of all sources that share a path with any of the targets. Raises: PatternTooBroad."""
-    return [claim for source in sources for claim in source.committed_sharing_path(targets, budget)]
+def claims_met(
+    sources: Sequence[ClaimSource],
+    targets: Iterable[ClaimTarget],
+    steps_max: int = limits.FORECAST_LOOKUP_STEPS_MAX,
+) -> list[Claim]:
+    """Return the claims of all sources that share a path with any of the targets, each once.
+
+    Raises: PatternTooBroad, once the steps are spent; a step of a target with wildcards counts for several.
+    """
+    found: dict[str, Claim] = {}
+    for target in targets:
+        weight = _weight(target.target.pattern)
+        budget = WorkBudget(steps_max // weight)
+        given = budget.left
+        for source in sources:
+            for claim in source.committed_sharing_path((target,), budget):
+                found[claim.id] = claim
+        steps_max -= weight * (given - budget.left)
+    return list(found.values())
 
 
-def first_claims(
-    sources: Iterable[ClaimSource], claims_max: int, wanted: Callable[[Claim], bool] = lambda _: True
-) -> Picked:
-    """Return the first of the claims that are wanted, by their sequence numbers."""
+def first_claims(sources: Iterable[ClaimSource], claims_max: int) -> Picked:
+    """Return the first claims of all sources, by their sequence numbers."""
     merged = heapq.merge(*(source.committed_claims() for source in sources), key=_sequence)
-    scanned = islice(merged, _SCANNED_FOR_EACH * claims_max)
-    picked = list(islice(filter(wanted, scanned), claims_max))
-    is_cut = next(scanned, None) is not None or next(merged, None) is not None
-    return Picked(sorted(picked, key=_sequence), is_cut)
+    picked = sorted(islice(merged, claims_max), key=_sequence)
+    return Picked(picked, is_cut=next(merged, None) is not None)
+
+
+def _weight(pattern: Pattern) -> int:
+    """Return how many plain steps one of this pattern costs: 0.4 to 1.6 us for each name with wildcards (measured)."""
+    return 1 + sum(isinstance(name, Glob) for alternative in pattern.alternatives for name in alternative)
 
 
 def _sequence(claim: Claim) -> int:

@@ -12,7 +12,6 @@ from intermute.core.blast_radius import (
     WriterIndex,
     call_confidence,
     change_weight,
-    is_writer,
     reached,
 )
 from intermute.core.claim_records import Claim, ClaimTarget
@@ -199,10 +198,3 @@ def test_blast_radius_reaches_wildcards_and_directories() -> None:
         index.add(_live(f"r{number}", "ben", text))
 
     assert [each.claim.id for each in BlastRadius(graph).findings_in(changer, index)] == ["r2", "r0", "r1"]
-
-
-def test_writer_is_who_changes_something() -> None:
-    """Readers, intentions and creators have no callers to be warned."""
-    assert is_writer(_live("a", "anna", F))
-    assert not is_writer(_live("a", "anna", F, op=Operation.CREATE))
-    assert not is_writer(_live("a", "anna", F, mode=Mode.S))

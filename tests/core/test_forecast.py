@@ -333,14 +333,14 @@ def test_forecast_counts_who_waits_in_front() -> None:
     assert answer.steps[0].earliest_us is None
 
 
-def test_forecast_looks_at_writers_for_the_blast_radius_only() -> None:
+def test_forecast_looks_elsewhere_for_the_blast_radius_only() -> None:
     """Claims elsewhere are reached over calls, and over nothing else."""
     f, caller = "src/f.py::f", "src/api.py::pay"
     steps = [_step("s1", "anna", f, op=Operation.MODIFY)]
-    writers = [_live("r1", "cleo", caller, op=Operation.MODIFY), _live("r2", "dan", f)]
+    elsewhere = [_live("r1", "cleo", caller, op=Operation.MODIFY), _live("r2", "dan", caller, mode=Mode.S)]
 
-    without = forecast(steps, [], writers=writers)
-    answer = forecast(steps, [], writers=writers, graph=CallGraph([Call(caller, f, 1.0)]))
+    without = forecast(steps, [], elsewhere=elsewhere)
+    answer = forecast(steps, [], elsewhere=elsewhere, graph=CallGraph([Call(caller, f, 1.0)]))
 
     assert without.verdict is Outlook.CLEAR
     assert [(each.claim.id, each.confidence) for each in answer.steps[0].findings] == [("r1", 0.375)]
@@ -369,3 +369,14 @@ def test_forecast_tells_of_a_destination_what_its_origin_does_not_tell() -> None
     assert whole.risks[Risk.HIGH] == 1
     assert _pairs(planned) == [("s1", "s2", "containment", False)]
     assert [pair.finding.kind.value for pair in maker.pairs] == ["create_collision", "same_file_shared_worktree"]
+
+
+def test_forecast_counts_a_claim_that_is_met_and_reached_once() -> None:
+    """It is in the way of one step, called by another, and one claim all the same."""
+    f, caller = "src/f.py::f", "src/api.py::pay"
+    steps = [_step("s1", "anna", f), _step("s2", "anna", "src/api.py")]
+    live = [_live("r1", "cleo", caller)]
+
+    answer = forecast(steps, live, elsewhere=live, graph=CallGraph([Call(caller, f, 1.0)]), findings_max=4)
+
+    assert [(len(each.findings), each.is_cut) for each in answer.steps] == [(1, False), (1, False)]

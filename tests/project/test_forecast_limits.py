@@ -99,7 +99,7 @@ def test_plan_that_meets_too_much_is_refused(bench: Bench) -> None:
         bench.reserve(f"agent-{number}", f"a{number}/b/c/d.py")
     broad = [step(f"s{n}", "anna", f"*/*/*/*z{n}") for n in range(PLAN_GLOBS_MAX)]
 
-    assert foreseen(bench, *broad[:10]).verdict == "clear"
+    assert foreseen(bench, *broad[:3]).verdict == "clear"
     with pytest.raises(PatternTooBroad):
         foreseen(bench, *broad)
 

@@ -4,7 +4,7 @@ The loop gathers what the plan meets, within bounds; the verdict is computed in 
 change any more. All of it is of one place in the log, and of what is stored. Source: claims.md 7, issue 3 point 8.
 """
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import replace
 from typing import Final
 
@@ -23,7 +23,6 @@ from intermute.core.api.forecasts import (
     StepFinding,
     StepOutlook,
 )
-from intermute.core.blast_radius import is_writer
 from intermute.core.claim_index import Work
 from intermute.core.claim_records import Claim, ClaimTarget, Standing
 from intermute.core.claims import Policy
@@ -32,7 +31,6 @@ from intermute.core.findings import Finding, Risk, Verdict
 from intermute.core.forecast import Forecast, PairFinding, StepForecast, forecast
 from intermute.core.ids import AgentId
 from intermute.core.live_claims import ClaimSource, Picked, claims_met, first_claims
-from intermute.core.lock_trie import WorkBudget
 from intermute.core.plan_steps import PLAN_TARGETS_MAX, Step, in_order
 from intermute.core.targets import literal_wildcards, read_targets
 from intermute.core.times import rfc3339
@@ -44,6 +42,10 @@ from intermute.project.transaction import Desk, FromStore
 
 _NOTES_MAX: Final = 20  # notes of one answer; a plan may have many odd paths, and a few show what is meant.
 _ALL: Final = frozenset(Include)
+_SOURCES: Final[Mapping[Include, Callable[[ProjectState], ClaimSource]]] = {
+    Include.RESERVATIONS: lambda state: state.leases,
+}
+"""The live claims of each kind. Whoever keeps claims of another kind adds a line."""
 
 
 def forecast_plan(query: ForecastPlan, desk: Desk, load_graph: LoadGraph = call_graphs.load) -> FromStore[Forecasted]:
@@ -53,7 +55,7 @@ def forecast_plan(query: ForecastPlan, desk: Desk, load_graph: LoadGraph = call_
     plan = _steps(query.plan, desk)
     in_order(plan)  # A plan that is none is refused before anything is looked up for it.
     sources = claim_sources(state, include)
-    live, ahead, writers = _gathered(plan, sources, include, state)
+    live, ahead, first = _gathered(plan, sources, include, state)
     as_of_seq, policy, fold_case = state.stored_head, _policy(query, state), state.fold_case
     notes = [f"{step.step}: {note}" for step in query.plan for note in literal_wildcards(step)][:_NOTES_MAX]
 
@@ -64,7 +66,7 @@ def forecast_plan(query: ForecastPlan, desk: Desk, load_graph: LoadGraph = call_
             live,
             policy=policy,
             graph=loaded[0] if loaded else None,
-            writers=writers.claims,
+            elsewhere=first.claims,
             ahead=ahead,
             has_pairs=Include.PLAN in include,
         )
@@ -72,7 +74,7 @@ def forecast_plan(query: ForecastPlan, desk: Desk, load_graph: LoadGraph = call_
             answer,
             as_of_seq=as_of_seq,
             has_pairs=Include.PLAN in include,
-            radius=_radius(include, loaded and loaded[1], is_cut=writers.is_cut or answer.is_radius_cut),
+            radius=_radius(include, loaded and loaded[1], is_cut=first.is_cut or answer.is_radius_cut),
             notes=notes,
         )
 
@@ -81,7 +83,7 @@ def forecast_plan(query: ForecastPlan, desk: Desk, load_graph: LoadGraph = call_
 
 def claim_sources(state: ProjectState, include: frozenset[Include]) -> list[ClaimSource]:
     """Return where the live claims of these kinds are kept."""
-    return [state.leases] if Include.RESERVATIONS in include else []
+    return [kept(state) for kind, kept in _SOURCES.items() if kind in include]
 
 
 def _steps(plan: Sequence[PlanStep], desk: Desk) -> list[Step]:
@@ -135,17 +137,15 @@ def _policy(query: ForecastPlan, state: ProjectState) -> Policy:
 def _gathered(
     plan: Sequence[Step], sources: Sequence[ClaimSource], include: frozenset[Include], state: ProjectState
 ) -> tuple[list[Claim], Mapping[str, list[Claim]], Picked]:
-    """Return what is live where the plan goes, who waits there in front of each step, and the writers anywhere.
+    """Return what is live where the plan goes, who waits there in front of each step, and the first claims anywhere.
 
     Raises: PatternTooBroad.
     """
-    targets = list({each.target: each for step in plan for each in step.targets}.values())
-    live = claims_met(sources, targets, WorkBudget(limits.FORECAST_LOOKUP_STEPS_MAX))
-    writers = Picked([], is_cut=False)
-    if Include.BLAST_RADIUS in include and plan:
-        met = {claim.id for claim in live}
-        writers = first_claims(sources, limits.BLAST_CLAIMS_MAX, lambda claim: claim.id not in met and is_writer(claim))
-    return live, _ahead(plan, include, state), writers
+    targets = {each.target: each for step in plan for each in step.targets}
+    live = claims_met(sources, targets.values())
+    has_radius = Include.BLAST_RADIUS in include and plan
+    elsewhere = first_claims(sources, limits.BLAST_CLAIMS_MAX) if has_radius else Picked([], is_cut=False)
+    return live, _ahead(plan, include, state), elsewhere
 
 
 def _ahead(plan: Sequence[Step], include: frozenset[Include], state: ProjectState) -> Mapping[str, list[Claim]]:

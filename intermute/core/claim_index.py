@@ -4,7 +4,7 @@ The lock table finds the pairs of targets that share a path, `claims` decides ea
 comparing every pair, up to the bounds that the asker sets.
 """
 
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from typing import Final, NamedTuple
 
 from intermute.core import limits
@@ -40,9 +40,11 @@ class Work:
 
     __slots__ = ("relations", "steps")
 
-    def __init__(self) -> None:
-        self.steps = WorkBudget()
-        self.relations = Budget(limits.RELATION_STATES_MAX)
+    def __init__(
+        self, *, steps_max: int = limits.LOOKUP_STEPS_MAX, relation_states_max: int = limits.RELATION_STATES_MAX
+    ) -> None:
+        self.steps = WorkBudget(steps_max)
+        self.relations = Budget(relation_states_max)
 
 
 class ClaimIndex:
@@ -134,6 +136,18 @@ class ClaimIndex:
                 if claim.id not in seen and not is_apart:
                     seen.add(claim.id)
                     yield claim
+
+    def sharing_path(self, targets: Iterable[ClaimTarget], budget: WorkBudget) -> Iterator[Claim]:
+        """Yield the claims that share a path with any of the targets, whoever holds them and in whichever mode; lazy.
+
+        Each comes once. Raises: PatternTooBroad, once the budget is spent.
+        """
+        seen: set[str] = set()
+        for target in targets:
+            for entry in self._table.sharing_path(target.target.pattern, budget):
+                if entry.entry_id not in seen:
+                    seen.add(entry.entry_id)
+                    yield self._claims[entry.entry_id]
 
     def _decided(self, requested: Claim, policy: Policy, besides: Collection[str], work: Work) -> Iterator[Finding]:
         for mine in requested.targets:

@@ -6,16 +6,17 @@ Source: claims.md 1 and 7, issue 3 point 7.
 """
 
 import math
-from collections.abc import Iterable, Iterator
+from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
 from enum import StrEnum
 from typing import Final, TypeVar
 
 from intermute.core.claim_index import NOTHING, ClaimIndex, FindingBounds, Work
-from intermute.core.claim_records import Claim
+from intermute.core.claim_records import Claim, ClaimTarget
 from intermute.core.claims import Policy
 from intermute.core.findings import Finding, in_precedence
 from intermute.core.ids import AgentId, IntentId, Micros, ReservationId
+from intermute.core.lock_trie import WorkBudget
 from intermute.core.work_operations import Operation
 
 
@@ -98,6 +99,14 @@ class IntentBook:
         """Yield the claims of all active intents as they are stored."""
         yield from (intent.claim for intent in self if intent.id not in self._unstored)
         yield from self._ended_in_batch
+
+    def committed_sharing_path(self, targets: Collection[ClaimTarget], budget: WorkBudget) -> Iterator[Claim]:
+        """Yield the claims that share a path with any of the targets, as they are stored; each comes once.
+
+        Raises: PatternTooBroad, once the budget is spent.
+        """
+        yield from (claim for claim in self._index.sharing_path(targets, budget) if claim.id not in self._unstored)
+        yield from self._ended_in_batch.sharing_path(targets, budget)
 
     def held_by(self, holder: AgentId) -> list[Intent]:
         """Return the holder's active intents, the oldest first."""

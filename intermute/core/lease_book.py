@@ -17,6 +17,7 @@ from intermute.core.claims import Policy
 from intermute.core.findings import Finding, in_precedence
 from intermute.core.ids import AgentId, Micros, ReservationId
 from intermute.core.lock_table import Mode
+from intermute.core.lock_trie import WorkBudget
 
 _LEFTOVERS_MAX = 1024  # outdated deadlines kept beside as many as there are leases; a guess: about 100 KiB.
 NOBODY = AgentId("")
@@ -117,6 +118,21 @@ class LeaseBook:
             if reservation.id not in self._unstored_grants and reservation.id not in self._before_batch:
                 yield reservation
         yield from self._before_batch.values()
+
+    def committed_claims(self) -> Iterator[Claim]:
+        """Yield the claims of `all_committed`: by their sequence numbers, but for those that have just changed."""
+        return (reservation.claim for reservation in self.all_committed())
+
+    def committed_sharing_path(self, targets: Collection[ClaimTarget], budget: WorkBudget) -> Iterator[Claim]:
+        """Yield the claims that share a path with any of the targets, as they are stored; each comes once.
+
+        Raises: PatternTooBroad, once the budget is spent.
+        """
+        for claim in self._index.sharing_path(targets, budget):
+            stored = self.committed(claim.id)
+            if stored is not None and self._index_before.get(claim.id) is None:
+                yield stored.claim
+        yield from self._index_before.sharing_path(targets, budget)
 
     def held_by(self, holder: AgentId) -> list[Reservation]:
         """Return the holder's active reservations, the oldest first."""

@@ -58,6 +58,15 @@ WAIT_SECONDS_MAX: Final = 3600  # seconds a place in the queue is kept; longer t
 WANTED_EVENTS_MAX: Final = 10  # holders told of one waiter, or of one contested grant; a guess, revisit.
 FORCE_SILENCE_MIN_S: Final = 60  # seconds; below it an agent that says a word a minute, as advised, would look silent.
 REQUESTS_UNREAD_MAX: Final = 100  # unread requests for one reservation; more say nothing new. A guess, revisit.
+FORECAST_LOOKUP_STEPS_MAX: Final = 20_000  # names and claims tried on the loop for one plan; 20 ms (measured).
+FORECAST_RELATION_STATES_MAX: Final = 20_000  # states searched for one plan; up to 0.1 s, and not on the loop.
+FORECAST_FINDINGS_MAX: Final = 1_000  # findings of all steps of one plan; some 0.5 MB of answer.
+FORECAST_PAIRS_SHOWN_MAX: Final = 500  # pairs of one plan in its answer; nobody reads more.
+BLAST_CLAIMS_MAX: Final = 2_000  # live claims that one plan's blast radius looks at; gathering them takes 1 ms.
+BLAST_STEPS_MAX: Final = 200_000  # calls and symbols looked at for one plan; 0.15 s (measured), and not on the loop.
+RECONCILE_CLAIMS_MAX: Final = 5_000  # live claims that are compared between branches at once.
+RECONCILE_LOOKUP_STEPS_MAX: Final = 30_000  # names tried to compare branches; 0.05 s, with many globs 0.4 s (measured).
+RECONCILE_FINDINGS_MAX: Final = 5_000  # findings that weights are summed from; 0.1 s, of globs 0.3 s (measured).
 RESTART_GRACE_S: Final = 60  # seconds a lease or a live agent keeps at least after a restart; guarantees.md G8.
 
 # Liveness

@@ -159,6 +159,17 @@ class LockTable:
         """
         return self._meeting(PathLanes((a_path_of(pattern),)), modes, ignore_holder, budget)
 
+    def sharing_path(self, pattern: Pattern, budget: WorkBudget) -> Iterator[Entry]:
+        """Yield the entries in any mode that share a path with the pattern, without examples; lazy.
+
+        An entry with alternatives may come several times. Raises: PatternTooBroad, once the budget is spent.
+        """
+        lanes = PathLanes(pattern.alternatives)
+        for slot in chain.from_iterable(self._tries[mode].meeting(lanes, budget) for mode in Mode):
+            for entry in slot:
+                budget.spend()
+                yield entry
+
     def conflicts(
         self,
         pattern: Pattern,

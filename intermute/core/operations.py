@@ -15,6 +15,7 @@ from intermute.core.api import (
     audit,
     check_text,
     checks,
+    forecasts,
     handing_over,
     intents,
     messages,
@@ -187,6 +188,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          errors=(UnknownIntent,)),
     _row("PATCH", "/api/intents/{intent_id}", intents.ChangeIntent, intents.IntentView, routed_by="intent_id",
          errors=(UnknownIntent, NotYours, IntentOver)),
+    _row("POST", "/api/forecast", forecasts.ForecastPlan, forecasts.Forecasted, errors=(BadPattern, PatternTooBroad)),
+    _row("GET", "/api/coordination/reconcile", forecasts.Reconcile, forecasts.Reconciled),
     _row("GET", "/api/audit", audit.ListAudit, audit.AuditPage),
     # The log, the projects, the service
     _row("GET", "/api/events", system.ListEvents, system.EventPage, errors=(TooManySubscribers,)),

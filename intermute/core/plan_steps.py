@@ -4,7 +4,6 @@ Decided here and nowhere else: which plans are plans. Invariant: an ordered plan
 """
 
 import heapq
-from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from typing import Final
@@ -85,15 +84,15 @@ def _check(plan: Sequence[Step]) -> None:
         problems.append(("plan", f"at most {PLAN_TARGETS_MAX} targets in all steps together"))
     if sum(not target.target.pattern.is_plain for step in plan for target in step.targets) > PLAN_GLOBS_MAX:
         problems.append(("plan", f"at most {PLAN_GLOBS_MAX} targets with wildcards in all steps together; name paths"))
-    names = Counter(step.name for step in plan)
+    places: dict[str, int] = {}
+    for place, step in enumerate(plan):
+        if places.setdefault(step.name, place) != place:
+            problems.append((f"plan[{place}].step", f"two steps are called {step.name!r}; give each its own name"))
     problems += [
-        ("plan", f"two steps are called {name!r}; give each its own name") for name, n in names.items() if n > 1
-    ]
-    problems += [
-        ("plan", f"step {step.name!r} is after {name!r}, which is no step of this plan")
-        for step in plan
+        (f"plan[{place}].after", f"step {step.name!r} is after {name!r}, which is no step of this plan")
+        for place, step in enumerate(plan)
         for name in step.after
-        if name not in names
+        if name not in places
     ]
     if problems:
         raise InvalidRequest(problems)

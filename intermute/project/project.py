@@ -30,7 +30,7 @@ from intermute.core.errors import (
 from intermute.core.events import Event
 from intermute.core.ids import ProjectName, RandomBits
 from intermute.project.clock import Clock, ProjectClock
-from intermute.project.handlers.table import COMMANDS, LONG_QUERIES, QUERIES
+from intermute.project.handlers.table import COMMANDS, LONG_QUERIES, LONG_READS, QUERIES
 from intermute.project.handlers.turns import Queued
 from intermute.project.hub import Hub
 from intermute.project.lobby import Lobby, wait_for_turn
@@ -78,6 +78,7 @@ class Project:
         self.last_used_s = trio.current_time()
         self.calls = 0
         self._turns = trio.Lock()
+        self._long_reads = trio.Lock()
 
     # ---- commands and queries
 
@@ -96,6 +97,9 @@ class Project:
                     assert isinstance(question, Reserve)
                     return await wait_for_turn(self, reply, question, caller)
                 return reply
+            if type(question) in LONG_READS:
+                async with self.turn(self._long_reads):
+                    return await self._query(question, caller)
             return await self._query(question, caller)
         finally:
             self.calls -= 1
@@ -142,20 +146,21 @@ class Project:
         return answer
 
     @asynccontextmanager
-    async def turn(self) -> AsyncIterator[None]:
+    async def turn(self, turns: trio.Lock | None = None) -> AsyncIterator[None]:
         """Wait until no other long query of this project is being answered; always a checkpoint. Raises: Overloaded.
 
         The loop runs all that are ready before it looks at the network again, so without turns a hundred queries that
         take 0.1 s each would stop every other project for ten seconds (design.md 3.9).
         """
+        turns = turns or self._turns
         with trio.move_on_after(limits.ASK_TIMEOUT_S) as waiting:
-            await self._turns.acquire()
+            await turns.acquire()
         if waiting.cancelled_caught:
             raise Overloaded
         try:
             yield
         finally:
-            self._turns.release()
+            turns.release()
 
     async def read(self, wanted: FromStore[Any]) -> Any:  # Any: see `answer`.
         """Return what the read connection says. Raises: DomainError."""

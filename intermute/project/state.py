@@ -48,6 +48,11 @@ class ProjectState:
     unstored_agents: set[AgentId] = field(default_factory=set)
     listening_since_s: float = -math.inf
     """Monotonic time since when this process could hear the agents: while it was down nobody could say a word."""
+    stored_head: int = field(init=False)
+    """The head of the log on the disk: what an answer from committed facts is as of."""
+
+    def __post_init__(self) -> None:
+        self.stored_head = self.head
 
     @property
     def fold_case(self) -> bool:
@@ -79,6 +84,7 @@ class ProjectState:
         """Note that the running batch has reached the disk."""
         self._symbols_before = None
         self._settings_before = None
+        self.stored_head = self.head
         self.leases.stored()
         self.intents.stored()
         self.unstored_agents.clear()

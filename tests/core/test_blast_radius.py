@@ -1,5 +1,7 @@
 """The blast radius: who is warned of a change in what it calls, and how surely."""
 
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest import approx, mark
 
 from intermute.core.blast_radius import (
@@ -7,6 +9,7 @@ from intermute.core.blast_radius import (
     BlastRadius,
     Call,
     CallGraph,
+    WriterIndex,
     call_confidence,
     change_weight,
     reached,
@@ -143,3 +146,55 @@ def test_change_of_a_signature_weighs_like_a_removal() -> None:
 
     assert change_weight(edit) == 0.5
     assert change_weight(edit, is_signature_changed=True) == 1.0
+
+
+SYMBOLS = st.sampled_from([f"{path}::{name}" for path in ("src/f.py", "src/api.py", "lib/web.py") for name in "fgh"])
+WIDE = st.sampled_from(["src", "src/*.py", "**/*.py", "lib/web.py", "src/f*.py::f", "docs"])
+
+
+@given(
+    calls=st.lists(st.tuples(SYMBOLS, SYMBOLS, st.sampled_from([1.0, 0.5])), max_size=12),
+    mine=SYMBOLS | WIDE,
+    held=st.lists(st.tuples(st.sampled_from(["anna", "ben"]), SYMBOLS | WIDE, st.sampled_from(Mode)), max_size=6),
+)
+def test_blast_radius_of_an_index_is_that_of_each_claim(
+    calls: list[tuple[str, str, float]], mine: str, held: list[tuple[str, str, Mode]]
+) -> None:
+    """Looking claims up by what is reached finds what asking for each of them finds."""
+    graph, changer = _graph(*calls), _live("a", "anna", mine)
+    claims = [_live(f"r{n}", holder, text, mode=mode) for n, (holder, text, mode) in enumerate(held)]
+    index = WriterIndex()
+    for claim in claims:
+        index.add(claim)
+
+    found = BlastRadius(graph).findings_in(changer, index)
+
+    expected = [each for claim in claims for each in BlastRadius(graph).findings(changer, claim)]
+    assert sorted((each.claim.id, each.confidence, each.path) for each in found) == sorted(
+        (each.claim.id, each.confidence, each.path) for each in expected
+    )
+
+
+def test_blast_radius_stops_when_its_work_is_spent() -> None:
+    """A hub that everything calls is not followed for ever; what was left out is owned up to."""
+    graph = _graph(*[(f"src/c{n}.py::g", F, 1.0) for n in range(100)])
+    changer, index = _live("a", "anna", F), WriterIndex()
+    index.add(_live("b", "ben", "src/c1.py::g"))
+
+    small, large = BlastRadius(graph, steps_max=100), BlastRadius(graph, steps_max=1000)
+
+    assert small.findings_in(changer, index) == []
+    assert small.is_cut
+    assert len(large.findings_in(changer, index)) == 1
+    assert not large.is_cut
+    assert small.findings_in(changer, index) == [], "what is spent stays spent"
+
+
+def test_blast_radius_reaches_wildcards_and_directories() -> None:
+    """Whatever a writer claims that holds the caller."""
+    graph, changer = _graph((CALLER, F, 1.0)), _live("a", "anna", F)
+    index = WriterIndex()
+    for number, text in enumerate(["src/a*.py", "**/api.py::pay", "src/api.py", "src/*.js", "lib"]):
+        index.add(_live(f"r{number}", "ben", text))
+
+    assert [each.claim.id for each in BlastRadius(graph).findings_in(changer, index)] == ["r2", "r0", "r1"]

@@ -10,9 +10,11 @@ from intermute.core.claim_records import Claim, ClaimTarget, Standing, with_dest
 from intermute.core.claim_targets import Target, parse_address, parse_glob, target_relation
 from intermute.core.claims import BranchPolicy, Policy, decide
 from intermute.core.findings import Finding, FindingKind, Risk
+from intermute.core.forecast import forecast
 from intermute.core.ids import AgentId
 from intermute.core.lock_table import Mode
 from intermute.core.patterns import BadPattern, overlap
+from intermute.core.plan_steps import Step
 from intermute.core.relations import mirrored
 from intermute.core.work_operations import OPERATION_BY_NAME, mode_of
 
@@ -149,6 +151,22 @@ def test_operations_have_their_published_risk(pair: OperationPair, is_turned: bo
         ]
     if pair["relation"] is not None:
         assert target_relation(a.targets[0].target, b.targets[0].target).value == pair["relation"]
+
+
+@mark.parametrize("pair", OPERATION_PAIRS, ids=lambda pair: pair["id"])
+def test_operations_have_their_published_risk_in_a_forecast(pair: OperationPair) -> None:
+    """A step against what another has declared counts as the published risk, and never stops the step."""
+    step, intent = (
+        _claim(pair["a"], "anna", standing=Standing.HYPOTHETICAL),
+        _claim(pair["b"], "ben", standing=Standing.DECLARED),
+    )
+
+    answer = forecast([Step("s1", step.holder, step.targets, branch=step.branch)], [intent])
+
+    assert answer.steps[0].would_grant
+    assert [risk.value for risk, count in answer.risks.items() if count] == [
+        risk for risk in [pair["risk"]] if risk != "none"
+    ]
 
 
 REASONS = {

@@ -286,3 +286,97 @@ def test_forecast_with_a_graph_adds_the_blast_radius() -> None:
     assert not answer.steps[1].would_grant
     assert answer.risks == {Risk.HIGH: 1, Risk.MEDIUM: 1, Risk.LOW: 0}
     assert answer.waves == (("s1",), ("s2",))
+
+
+def test_forecast_shows_so_many_findings_and_says_if_there_are_more() -> None:
+    """The bound is shared by the steps; the verdict does not depend on it, a time is not promised past it."""
+    live = [_live(f"r{n}", "ben", f"src/{n}.py", until=100 + n) for n in range(5)]
+    steps = [_step("s1", "anna", "src"), _step("s2", "anna", "src/1.py")]
+
+    whole, cut = forecast(steps, live, findings_max=20), forecast(steps, live, findings_max=16)
+
+    assert [(len(each.findings), each.is_cut, each.earliest_us) for each in whole.steps] == [
+        (5, False, 104),
+        (1, False, 101),
+    ]
+    assert [(len(each.findings), each.is_cut, each.earliest_us) for each in cut.steps] == [
+        (4, True, None),
+        (1, False, 101),
+    ]
+    assert cut.verdict is Outlook.CONFLICT
+    assert not cut.steps[0].would_grant
+
+
+def test_forecast_shows_one_finding_of_each_step_at_least() -> None:
+    """However many steps there are, each says whether it would be granted."""
+    steps = [_step(f"s{n}", f"a{n}", "src") for n in range(4)]
+
+    answer = forecast(steps, [_live("r1", "ben", "src")], findings_max=1)
+
+    assert [each.would_grant for each in answer.steps] == [False] * 4
+
+
+def test_forecast_can_leave_the_pairs_out() -> None:
+    """Asked about what is live only, the steps are not compared."""
+    answer = forecast([_step("s1", "anna", "src"), _step("s2", "ben", "src")], [], has_pairs=False)
+
+    assert (answer.verdict, answer.pairs) == (Outlook.CLEAR, ())
+
+
+def test_forecast_counts_who_waits_in_front() -> None:
+    """A step goes behind those who wait already, and nobody knows until when."""
+    waiting = Claim("w1", 9, AgentId("ben"), _targets("src"))
+
+    answer = forecast([_step("s1", "anna", "src/a.py")], [], ahead={"s1": [waiting]})
+
+    assert not answer.steps[0].would_grant
+    assert answer.steps[0].earliest_us is None
+
+
+def test_forecast_looks_elsewhere_for_the_blast_radius_only() -> None:
+    """Claims elsewhere are reached over calls, and over nothing else."""
+    f, caller = "src/f.py::f", "src/api.py::pay"
+    steps = [_step("s1", "anna", f, op=Operation.MODIFY)]
+    elsewhere = [_live("r1", "cleo", caller, op=Operation.MODIFY), _live("r2", "dan", caller, mode=Mode.S)]
+
+    without = forecast(steps, [], elsewhere=elsewhere)
+    answer = forecast(steps, [], elsewhere=elsewhere, graph=CallGraph([Call(caller, f, 1.0)]))
+
+    assert without.verdict is Outlook.CLEAR
+    assert [(each.claim.id, each.confidence) for each in answer.steps[0].findings] == [("r1", 0.375)]
+    assert not answer.is_radius_cut
+
+
+def test_plan_that_is_none_names_the_step() -> None:
+    """The place in the plan leads to the field to be mended."""
+    steps = [_step("a", "anna", "x"), _step("a", "ben", "y", after="b")]
+
+    with raises(InvalidRequest) as refused:
+        forecast(steps, [])
+
+    assert [field for field, _ in refused.value.problems] == ["plan[1].step", "plan[1].after"]
+
+
+def test_forecast_tells_of_a_destination_what_its_origin_does_not_tell() -> None:
+    """Who holds the whole file is in the way once; who makes the same thing is in the way of that besides."""
+    steps = [_step("s1", "anna", "a.py::f", op=Operation.RENAME, to="a.py::g")]
+
+    whole = forecast(steps, [_live("r1", "ben", "a.py")])
+    planned = forecast([*steps, _step("s2", "ben", "a.py")], [])
+    maker = forecast([*steps, _step("s2", "ben", "a.py::g", op=Operation.CREATE)], [])
+
+    assert [(each.kind.value, each.requested.origin) for each in whole.steps[0].findings] == [("containment", None)]
+    assert whole.risks[Risk.HIGH] == 1
+    assert _pairs(planned) == [("s1", "s2", "containment", False)]
+    assert [pair.finding.kind.value for pair in maker.pairs] == ["create_collision", "same_file_shared_worktree"]
+
+
+def test_forecast_counts_a_claim_that_is_met_and_reached_once() -> None:
+    """It is in the way of one step, called by another, and one claim all the same."""
+    f, caller = "src/f.py::f", "src/api.py::pay"
+    steps = [_step("s1", "anna", f), _step("s2", "anna", "src/api.py")]
+    live = [_live("r1", "cleo", caller)]
+
+    answer = forecast(steps, live, elsewhere=live, graph=CallGraph([Call(caller, f, 1.0)]), findings_max=4)
+
+    assert [(len(each.findings), each.is_cut) for each in answer.steps] == [(1, False), (1, False)]

@@ -14,6 +14,7 @@ from intermute.core.claims import DEFAULT_POLICY
 from intermute.core.ids import AgentId, Micros
 from intermute.core.lease_book import NOBODY, LeaseBook, Reservation
 from intermute.core.lock_table import Mode
+from intermute.core.lock_trie import WorkBudget
 
 ANNA, BEN, CARL = AgentId("anna"), AgentId("ben"), AgentId("carl")
 
@@ -313,3 +314,35 @@ def test_book_agrees_with_a_list(done: Sequence[tuple[str, int, str, AgentId]]) 
         assert sorted(clashes(book, "**", holder)) == sorted(
             each.id for each in active.values() if each.holder != holder
         )
+
+
+def sharing(book: LeaseBook, *patterns: str) -> list[tuple[str, AgentId, Mode]]:
+    """Return what shares a path with the patterns, as the disk has it."""
+    found = book.committed_sharing_path(wish(None, *patterns).targets, WorkBudget())
+    return sorted((claim.id, claim.holder, claim.targets[0].mode) for claim in found)
+
+
+def test_book_gathers_what_shares_a_path_whatever_the_mode(book: LeaseBook) -> None:
+    """Readers and writers, each once however many targets meet it."""
+    assert sharing(book, "src/a.py", "src/b.py", "docs") == [("r1", ANNA, Mode.X), ("r2", BEN, Mode.S)]
+    assert sharing(book, "lib") == []
+
+
+def test_book_gathers_what_is_stored(book: LeaseBook) -> None:
+    """A batch that is being flushed has not happened yet: neither its grants nor its ends, renewals and conversions."""
+    before = sharing(book, "src", "docs", "lib")
+    ended, converted = book.get("r1"), book.get("r2")
+    assert ended is not None
+    assert converted is not None
+
+    book.grant(lease(3, CARL, "lib"))
+    book.end(ended)
+    book.renew(converted, 900.0, Micros(900))
+    book.convert(converted, wish(BEN, "docs").targets, 4)
+    flushing = sharing(book, "src", "docs", "lib")
+    ends = {claim.id: claim.expires_at_us for claim in book.committed_claims()}
+    book.stored()
+
+    assert flushing == before
+    assert ends == {"r1": 100, "r2": 50}
+    assert sharing(book, "src", "docs", "lib") == [("r2", BEN, Mode.X), ("r3", CARL, Mode.X)]

@@ -56,6 +56,8 @@ class Gate:
 
     def __init__(self) -> None:
         self.waiting = 0
+        self.reading = self.reading_most = 0
+        """How many reads are on their way to a thread, now and at most so far."""
         self._opened = trio.Event()
         self._opened.set()
         self._hops = 0
@@ -84,7 +86,13 @@ class Gate:
                 self.waiting += 1
                 await self._opened.wait()
                 self.waiting -= 1
-            return await inline(work)
+                return await inline(work)
+            self.reading += 1
+            self.reading_most = max(self.reading, self.reading_most)
+            try:
+                return await inline(work)
+            finally:
+                self.reading -= 1
 
         return hop
 

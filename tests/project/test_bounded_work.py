@@ -5,12 +5,13 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
-from open_projects import DEMO, serving
+from open_projects import DEMO, Service, serving
 from trio.testing import MockClock
 
 from intermute.core import limits
 from intermute.core.api.agents import ListAgents
 from intermute.core.api.checks import CheckReservations
+from intermute.core.api.forecasts import ForecastPlan, PlanStep, Reconcile
 from intermute.core.api.messages import Inbox, SendMessage
 from intermute.core.errors import Overloaded
 from intermute.core.events import Event, EventType
@@ -39,6 +40,25 @@ async def test_others_run_between_two_long_queries(tmp_path: Path, autojump_cloc
 
         # In a round of the loop either may come first, so two queries may touch; a third one may not.
         assert "query query query" not in " ".join(seen)
+
+
+async def reads_at_once(service: Service, *questions: object) -> int:
+    """Ask all of these at once, and return how many of them stood in front of the reader together."""
+    service.gate.reading_most = 0
+    async with trio.open_nursery() as nursery:
+        for question in questions:
+            nursery.start_soon(service.run, question)
+    return service.gate.reading_most
+
+
+async def test_forecasts_come_to_the_reader_one_at_a_time(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """However many are asked for at once, another read, or a command's look at the disk, waits for one of them at most."""
+    plan = ForecastPlan(plan=[PlanStep(step="s1", agent_id="anna", path="src")])
+    async with serving(tmp_path) as service:
+        await service.run(LETTER)
+
+        assert await reads_at_once(service, *[plan, Reconcile()] * 5) == 1
+        assert await reads_at_once(service, *[Inbox(agent="ben")] * 10) > 1, "Control: other reads are not held back."
 
 
 async def test_long_query_gives_up_in_the_queue(tmp_path: Path, autojump_clock: MockClock) -> None:

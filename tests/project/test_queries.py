@@ -7,6 +7,7 @@ import pytest
 from handler_bench import Bench, claiming
 
 from intermute.core.api.agents import Heartbeat
+from intermute.core.api.forecasts import PlanStep
 from intermute.core.api.intents import DeclareIntent
 from intermute.core.api.messages import SendMessage
 from intermute.core.api.reservations import ReleaseReservation
@@ -15,7 +16,10 @@ from intermute.core.operations import OPERATIONS
 from intermute.project.handlers.table import QUERIES
 
 READS = sorted(({each.input for each in OPERATIONS} & set(QUERIES)) - {Heartbeat}, key=lambda cls: cls.__name__)
-ANSWERS = {"project": "demo", "agent": "anna", "message_id": "m1", "thread_id": "t", "pattern": "a", "fence": 1}
+PLAN = [PlanStep(step="s", agent_id="ben", pattern="a")]
+ANSWERS = {
+    "project": "demo", "agent": "anna", "message_id": "m1", "thread_id": "t", "pattern": "a", "fence": 1, "plan": PLAN,
+}  # fmt: skip
 """What the queries are asked for, by field; the rest is left out."""
 
 

@@ -65,6 +65,19 @@ def test_validate_counts_a_grant_once_it_is_stored(bench: Bench) -> None:
     assert validated(bench, outcomes[0]).valid
 
 
+def test_check_is_of_a_place_in_the_log_that_is_stored(bench: Bench) -> None:
+    """Its `seq` goes with what it tells: a grant that is being flushed is in neither."""
+    before = bench.reserve("ben", "docs")
+    _, transactions = bench.decide((Reserve(agent_id="anna", pattern="src"), LOCAL))
+    flushing: Checked = bench.ask(CheckTargets(path="src"))
+
+    bench.store(transactions)
+    stored: Checked = bench.ask(CheckTargets(path="src"))
+
+    assert (flushing.conflict, flushing.seq) == (False, before.seq)
+    assert (stored.conflict, stored.seq) == (True, before.seq + 1)
+
+
 def test_validate_of_a_stored_row_that_memory_has_not_seen_is_active(bench: Bench) -> None:
     """Between the flush and memory's hearing of it the disk is right."""
     outcomes, transactions = bench.decide((Reserve(agent_id="anna", pattern="src"), LOCAL))

@@ -104,7 +104,7 @@ def _checked(asked: AskedTargets, query: CheckReservations | CheckTargets, desk:
         warnings=conflict_views(met.warnings, state, now) or None,
         alternatives=alternatives(claim, met.conflicts, state, work=work, is_committed=True) or None,
         notes=[*_stranger(asker, desk), *literal_wildcards(asked)] or None,
-        seq=state.head,
+        seq=state.stored_head,
     )
 
 

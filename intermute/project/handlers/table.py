@@ -11,6 +11,7 @@ import apsw
 from intermute.core.api import agents as agent_api
 from intermute.core.api import audit as audit_api
 from intermute.core.api import checks as check_api
+from intermute.core.api import forecasts as forecast_api
 from intermute.core.api import handing_over as handing_api
 from intermute.core.api import intents as intent_api
 from intermute.core.api import messages as message_api
@@ -23,12 +24,14 @@ from intermute.project.handlers import (
     audit,
     checks,
     forced_release,
+    forecasts,
     handing_over,
     inbox,
     intent_views,
     intents,
     liveness,
     messages,
+    reconciling,
     reservation_views,
     reservations,
     reserving,
@@ -82,6 +85,8 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     check_api.CheckReservations: checks.check_reservations,
     check_api.CheckTargets: checks.check_targets,
     check_api.ValidateReservation: checks.validate_reservation,
+    forecast_api.ForecastPlan: forecasts.forecast_plan,
+    forecast_api.Reconcile: reconciling.reconcile_branches,
     reservation_api.ListReservations: reservation_views.list_reservations,
     reservation_api.GetReservation: reservation_views.get_reservation,
     reservation_api.ListWaiting: turns.list_waiting,
@@ -93,9 +98,16 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
 }
 """Queries read; they never queue behind commands."""
 
-LONG_QUERIES: Final[frozenset[type]] = frozenset(
-    {agent_api.ListAgents, check_api.CheckTargets, check_api.CheckReservations, reservation_api.ListWaiting}
-)
+LONG_READS: Final[frozenset[type]] = frozenset({forecast_api.ForecastPlan, forecast_api.Reconcile})
+"""Queries that may keep the reader's thread for a good while: a project answers one of them at a time, so that other reads
+and the facts of commands come in between."""
+
+LONG_QUERIES: Final[frozenset[type]] = LONG_READS | {
+    agent_api.ListAgents,
+    check_api.CheckTargets,
+    check_api.CheckReservations,
+    reservation_api.ListWaiting,
+}
 """Queries that may compute for a tenth of a second on the loop: a project answers one of them at a time."""
 
 FACTS: Final[Mapping[type, FactFetcher]] = {

@@ -153,9 +153,10 @@ def test_reconcile_of_nothing_is_empty(client: httpx.Client, project: str) -> No
 
 def test_forecast_stays_in_its_project(acme: httpx.Client, umbra: httpx.Client) -> None:
     """A key sees its own project: what another one holds is in nobody's way there."""
-    good(umbra.post("/api/reservations", json={"agent_id": "ben", "path_pattern": "secret/plan"}), 201)
+    good(umbra.post("/api/reservations", json={"agent_id": "ben", "path_pattern": "foreseen/plan"}), 201)
+    plan = [{**STEP, "path": "foreseen/plan"}]
 
-    found = good(acme.post(FORECAST, json={"plan": [{**STEP, "path": "secret/plan"}]}))
-
-    assert found["verdict"] == "clear"
-    refusal(acme.post(FORECAST, json={"project": "umbra", "plan": [STEP]}), 403, "foreign_project")
+    assert good(acme.post(FORECAST, json={"plan": plan}))["verdict"] == "clear"
+    assert good(umbra.post(FORECAST, json={"plan": plan}))["verdict"] == "conflict"
+    refusal(acme.post(FORECAST, json={"project": "umbra", "plan": plan}), 403, "foreign_project")
+    refusal(acme.get("/api/coordination/reconcile", params={"project": "umbra"}), 403, "foreign_project")

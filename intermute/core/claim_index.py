@@ -38,11 +38,18 @@ ALL_SHOWN: Final = FindingBounds()
 class Work:
     """What one request may cost, however many targets it has."""
 
-    __slots__ = ("relations", "steps")
+    __slots__ = ("_for_others", "relations", "steps")
 
     def __init__(self) -> None:
         self.steps = WorkBudget()
         self.relations = Budget(limits.RELATION_STATES_MAX)
+        self._for_others: Work | None = None
+
+    def for_others(self) -> "Work":
+        """Return what may be spent besides on what others wait for: one amount, however often it is asked for."""
+        if self._for_others is None:
+            self._for_others = Work()
+        return self._for_others
 
 
 class ClaimIndex:

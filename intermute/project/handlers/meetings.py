@@ -55,7 +55,7 @@ def meet(
     conflicts = [finding for finding in found if finding.verdict is Verdict.CONFLICT]
     warnings = [finding for finding in found if finding.verdict is Verdict.WARN]
     if len(conflicts) < bounds.conflicts:
-        ahead = state.waiting.ahead_of(claim, state.policy, obstacles_in(state, work), work)
+        ahead = state.waiting.ahead_of(claim, state.policy, affordable_obstacles_in(state, work.for_others()), work)
         conflicts += islice(_between(claim, ahead, state), bounds.conflicts - len(conflicts))
     return Meeting(conflicts, warnings[: limits.WARNINGS_SHOWN_MAX])
 
@@ -80,6 +80,23 @@ def obstacles_in(state: ProjectState, work: Work) -> Obstacles[Claim]:
             found = state.leases.obstacles(claim, state.policy, work=work)
             known[claim.id] = list(islice(found, limits.WAIT_OBSTACLES_MAX + 1))
         return known[claim.id]
+
+    return obstacles
+
+
+def affordable_obstacles_in(state: ProjectState, work: Work) -> Obstacles[Claim]:
+    """Return the same for claims that wait already: nobody pays for how broad those of others are.
+
+    Once the work is used up, the rest has no known obstacles: a newcomer goes behind them, and a
+    circle that is not seen for that ends with the time of one who waits in it.
+    """
+    known = obstacles_in(state, work)
+
+    def obstacles(claim: Claim) -> Iterable[Claim]:
+        try:
+            return known(claim)
+        except PatternTooBroad:
+            return ()
 
     return obstacles
 

@@ -38,13 +38,20 @@ ALL_SHOWN: Final = FindingBounds()
 class Work:
     """What one request may cost, however many targets it has."""
 
-    __slots__ = ("relations", "steps")
+    __slots__ = ("_for_others", "relations", "steps")
 
     def __init__(
         self, *, steps_max: int = limits.LOOKUP_STEPS_MAX, relation_states_max: int = limits.RELATION_STATES_MAX
     ) -> None:
         self.steps = WorkBudget(steps_max)
         self.relations = Budget(relation_states_max)
+        self._for_others: Work | None = None
+
+    def for_others(self) -> "Work":
+        """Return what may be spent besides on what others wait for: one amount, however often it is asked for."""
+        if self._for_others is None:
+            self._for_others = Work()
+        return self._for_others
 
 
 class ClaimIndex:

@@ -113,10 +113,15 @@ class WaitQueue(Generic[Claim]):
 
     def find_cycle(self, obstacles: Obstacles[Claim]) -> Deadlock | None:
         """Return a cycle among the waiters, through the latest one that is part of any."""
+        found = self.find_circular(obstacles)
+        return None if found is None else found[1]
+
+    def find_circular(self, obstacles: Obstacles[Claim]) -> tuple[Waiter[Claim], Deadlock] | None:
+        """Return the latest waiter that waits for its own holder, over however many others, and its cycle."""
         for waiter in reversed(self._waiters.values()):
-            cycle = self._cycle(waiter.holder, self._needed_by(waiter.holder, obstacles), obstacles)
+            cycle = self._cycle(waiter.holder, self._needed_for(waiter, obstacles), obstacles)
             if cycle is not None:
-                return Deadlock(cycle)
+                return waiter, Deadlock(cycle)
         return None
 
     def waits_for(self, obstacles: Obstacles[Claim]) -> dict[str, tuple[str, ...]]:
@@ -139,8 +144,11 @@ class WaitQueue(Generic[Claim]):
     def _needed_by(self, holder: str, obstacles: Obstacles[Claim]) -> Iterator[str]:
         for waiter in self:
             if waiter.holder == holder:
-                yield from map(self._holder_of, obstacles(waiter.claim))
-                yield from (other.holder for other in waiter.behind.values())
+                yield from self._needed_for(waiter, obstacles)
+
+    def _needed_for(self, waiter: Waiter[Claim], obstacles: Obstacles[Claim]) -> Iterator[str]:
+        yield from map(self._holder_of, obstacles(waiter.claim))
+        yield from (other.holder for other in waiter.behind.values())
 
     def _cycle(self, asker: str, needed: Iterable[str], obstacles: Obstacles[Claim]) -> tuple[str, ...] | None:
         """Return a shortest way back to the asker, itself first, or None where nobody it needs waits for it."""

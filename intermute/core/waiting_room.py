@@ -158,10 +158,10 @@ class WaitingRoom:
     def break_cycles(self, obstacles: Obstacles[Claim], name_of: Callable[[AgentId], str]) -> list[Wait]:
         """Refuse the latest waiter of every cycle, and return those; for grants and changes past the queue."""
         refused: list[Wait] = []
-        while (cycle := self._queue.find_cycle(obstacles)) is not None:
-            latest = [wait for wait in self if wait.wish.claim.holder == cycle.cycle[0]][-1]
-            self.refuse(latest.wish.claim.id, Deadlock([name_of(AgentId(holder)) for holder in cycle.cycle]))
-            refused.append(latest)
+        while (found := self._queue.find_circular(obstacles)) is not None:
+            waiter, cycle = found
+            refused.append(self._waits[waiter.claim.id])
+            self.refuse(waiter.claim.id, Deadlock([name_of(AgentId(holder)) for holder in cycle.cycle]))
         return refused
 
     def waits_for(self, obstacles: Obstacles[Claim]) -> dict[str, tuple[str, ...]]:

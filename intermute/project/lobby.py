@@ -13,10 +13,11 @@ import trio
 from intermute.core import limits
 from intermute.core.agents import Caller
 from intermute.core.api.reservations import ReservationView, Reserve, Waiting
+from intermute.core.claim_index import Work
 from intermute.core.wishes import OnConflict
 from intermute.project.clock import ProjectClock
 from intermute.project.handlers.reservation_views import active_view
-from intermute.project.handlers.turns import Queued, waiting_view_in_full
+from intermute.project.handlers.turns import Queued, waiting_view
 from intermute.project.state import ProjectState
 
 _WORTH_WAITING_S = 0.05  # seconds; with less left it is not worth telling the holders once more. A guess.
@@ -110,7 +111,7 @@ async def _outcome(project: Asking, ticket: str, ends_s: float) -> ReservationVi
             return active_view(lease, state, now)
         wait = state.waiting.get(ticket)
         if wait is not None and wait.ends_s > now.mono_s:
-            view = waiting_view_in_full(wait, state, now)
+            view = waiting_view(wait, state, now, Work())
             is_settled = True
             return view
         return None

@@ -29,7 +29,7 @@ from intermute.core.ids import AgentId
 from intermute.project.handlers.agent_views import agent_view
 from intermute.project.handlers.endings import end_reservations
 from intermute.project.handlers.intent_changes import abandon
-from intermute.project.handlers.turns import leave_all
+from intermute.project.handlers.turns import give_up_all, leave_all, settle_queue
 from intermute.project.transaction import Transaction
 from intermute.store import agents as rows
 from intermute.store import intents as intent_rows
@@ -133,6 +133,7 @@ def _adopt(agent: Agent, tx: Transaction) -> None:
         leave_all(AgentId(agent.name), tx)  # What it waited for is asked again, in the name of the agent.
     if tx.state.leases.rename_holder(AgentId(agent.name), agent.id):
         tx.write(reservation_rows.adopt(agent.id, agent.name))
+        settle_queue(tx)  # What was in its way may be its own now, and others wait for it that waited for a name.
     if tx.state.intents.rename_holder(AgentId(agent.name), agent.id):
         tx.write(intent_rows.adopt(agent.id, agent.name))
 
@@ -193,7 +194,7 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
 def deregister_agent(command: DeregisterAgent, tx: Transaction) -> Deregistered:
     """Let an agent leave: its reservations end, its name is free, its messages stay."""
     agent = _one_acted_for(command.agent, tx)
-    leave_all(agent.id, tx)
+    give_up_all(agent.id, tx)
     ended = end_reservations(tx.state.leases.held_by(agent.id), "deregistered", tx)
     abandon(tx.state.intents.held_by(agent.id), "deregistered", tx)
     tx.state.agents.remove(agent)

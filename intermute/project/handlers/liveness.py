@@ -25,10 +25,10 @@ class Tick:
 def tick(command: Tick, tx: Transaction) -> None:
     """Do what is due now."""
     expire_due(tx)
+    end_waits(tx)  # Before the silent lose theirs: what one of them loses must not go to another one that waits.
     for agent in [agent for agent in map(tx.state.agents.find, silent_holders(tx.state, tx.now.mono_s)) if agent]:
         end_reservations(tx.state.leases.held_by(agent.id), "owner_stale", tx)
         abandon(tx.state.intents.held_by(agent.id), "owner_stale", tx)
-    end_waits(tx)
     if command.flushes_heartbeats:
         unflushed, tx.state.unflushed_heartbeats = tx.state.unflushed_heartbeats, set()
         tx.write(*rows.seen(agent for agent in map(tx.state.agents.find, sorted(unflushed)) if agent))

@@ -64,7 +64,7 @@ def meet(
     if not state.intents.is_empty:
         warnings = in_precedence(warnings + _declared(claim, found, state, bounds, work, is_committed=is_committed))
     if len(conflicts) < bounds.conflicts and not is_past_queue:
-        ahead = state.waiting.ahead_of(claim, state.policy, obstacles_in(state, work), work)
+        ahead = state.waiting.ahead_of(claim, state.policy, affordable_obstacles_in(state, work.for_others()), work)
         conflicts += islice(_between(claim, ahead, state), bounds.conflicts - len(conflicts))
     return Meeting(conflicts, warnings[: limits.WARNINGS_SHOWN_MAX])
 
@@ -109,6 +109,23 @@ def obstacles_in(state: ProjectState, work: Work) -> Obstacles[Claim]:
             found = state.leases.obstacles(claim, state.policy, work=work)
             known[claim.id] = list(islice(found, limits.WAIT_OBSTACLES_MAX + 1))
         return known[claim.id]
+
+    return obstacles
+
+
+def affordable_obstacles_in(state: ProjectState, work: Work) -> Obstacles[Claim]:
+    """Return the same for claims that wait already: nobody pays for how broad those of others are.
+
+    Once the work is used up, the rest has no known obstacles: a newcomer goes behind them, and a
+    circle that is not seen for that ends with the time of one who waits in it.
+    """
+    known = obstacles_in(state, work)
+
+    def obstacles(claim: Claim) -> Iterable[Claim]:
+        try:
+            return known(claim)
+        except PatternTooBroad:
+            return ()
 
     return obstacles
 

@@ -16,6 +16,7 @@ from intermute.core.api.reservations import (
     ReservationView,
     Waiting,
 )
+from intermute.core.claim_index import Work
 from intermute.core.claim_modes import CLASS_OF_MODE
 from intermute.core.claim_records import ClaimTarget, Standing
 from intermute.core.errors import UnknownReservation
@@ -24,7 +25,7 @@ from intermute.core.targets import READING
 from intermute.core.times import Now, rfc3339
 from intermute.project.handlers.finding_views import claimed_targets
 from intermute.project.handlers.inbox import page_size
-from intermute.project.handlers.turns import waiting_view_in_full
+from intermute.project.handlers.turns import waiting_view
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Desk, FromStore
 from intermute.store import reservations as rows
@@ -125,7 +126,7 @@ def list_reservations(query: ListReservations, desk: Desk) -> FromStore[Reservat
 def get_reservation(query: GetReservation, desk: Desk) -> Waiting | FromStore[ReservationView]:
     """Return one reservation, active or ended, or what waits under this ticket."""
     if (wait := desk.state.waiting.get(query.reservation_id)) is not None:
-        return waiting_view_in_full(wait, desk.state, desk.now)
+        return waiting_view(wait, desk.state, desk.now, Work())
 
     def work(connection: apsw.Connection) -> ReservationView:
         row = rows.one(connection, query.reservation_id)

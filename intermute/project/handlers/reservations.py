@@ -28,7 +28,7 @@ from intermute.project.handlers.endings import end_reservations
 from intermute.project.handlers.granting import reservation_event_fields
 from intermute.project.handlers.meetings import Meeting, conflict_with
 from intermute.project.handlers.reservation_views import active_view
-from intermute.project.handlers.turns import admit_waiters, leave_all, settle_queue
+from intermute.project.handlers.turns import give_up, give_up_all, settle_queue
 from intermute.project.transaction import Facts, Transaction
 from intermute.store import reservations as rows
 
@@ -109,8 +109,7 @@ def release_reservation(command: ReleaseReservation, tx: Transaction) -> Release
     if (wait := tx.state.waiting.get(command.reservation_id)) is not None:
         refuse_stranger("reservation", wait.wish.claim.holder, given, tx)
         tx.heard(tx.state.agents.find(wait.wish.claim.holder))
-        tx.state.waiting.leave(command.reservation_id)
-        admit_waiters(tx)
+        give_up(command.reservation_id, tx)
         return Released(released=[command.reservation_id])
     reservation = mine(command.reservation_id, given, tx)
     tx.heard(tx.state.agents.find(reservation.holder))
@@ -121,7 +120,7 @@ def release_all(command: ReleaseAll, tx: Transaction) -> Released:
     """Give back everything that one agent holds, and every place in the queue."""
     holder = holder_named(command.agent_id or command.agent, tx)
     tx.heard(tx.state.agents.find(holder))
-    left = leave_all(holder, tx)
+    left = give_up_all(holder, tx)
     return Released(released=[*end_reservations(tx.state.leases.held_by(holder), "released", tx), *left])
 
 

@@ -145,7 +145,8 @@ def _earlier(asked: Idempotency, holder: AgentId, tx: Transaction) -> Reservatio
 
 
 def _refuse_over_limit(wish: Wish, tx: Transaction) -> None:
-    held = tx.state.leases.count_of(wish.claim.holder)
+    # What waits will be held, and then nobody asks.
+    held = tx.state.leases.count_of(wish.claim.holder) + tx.state.waiting.count_of(wish.claim.holder)
     if held >= limits.RESERVATIONS_PER_AGENT_MAX:
         name = tx.state.agents.name_of(wish.claim.holder)
         raise ReservationLimit(name, held, len(asked_for(wish.claim.targets)))

@@ -4,15 +4,14 @@ Who goes next is decided in `core/wait_queue.py`. The queue is memory: a restart
 Source: issue 3 point 5, claims.md 7.
 """
 
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 from intermute.core import limits
-from intermute.core.api.claims import ConflictView
 from intermute.core.api.reservations import ListWaiting, Waiting, WaitingList
 from intermute.core.claim_index import Work
 from intermute.core.claim_records import Claim
-from intermute.core.errors import Deadlock, TooMuchInTheWay
+from intermute.core.errors import Deadlock, PatternTooBroad, ReservationEnded, TooMuchInTheWay
 from intermute.core.events import EventType
 from intermute.core.ids import AgentId
 from intermute.core.times import Now
@@ -21,7 +20,7 @@ from intermute.core.waiting_room import Span, Wait
 from intermute.core.wishes import Wish
 from intermute.project.handlers.finding_views import claimed_targets, conflict_views
 from intermute.project.handlers.granting import grant, reservation_event_fields
-from intermute.project.handlers.meetings import Meeting, meet, obstacles_in
+from intermute.project.handlers.meetings import Meeting, affordable_obstacles_in, meet, obstacles_in
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Desk, Transaction
 
@@ -39,10 +38,14 @@ def enqueue(wish: Wish, wait_s: float, met: Meeting, work: Work, tx: Transaction
     Raises: TooManyWaiters, TooMuchInTheWay, Deadlock, PatternTooBroad.
     """
     state, now_s = tx.state, tx.now.mono_s
-    obstacles = obstacles_in(state, work)
-    held = list(obstacles(wish.claim))
+    held = list(obstacles_in(state, work)(wish.claim))
     if len(held) > limits.WAIT_OBSTACLES_MAX:
         raise TooMuchInTheWay(limits.WAIT_OBSTACLES_MAX)
+    of_others = affordable_obstacles_in(state, work.for_others())
+
+    def obstacles(claim: Claim) -> Iterable[Claim]:
+        return held if claim is wish.claim else of_others(claim)
+
     queued = state.waiting.enqueue(wish, state.policy, obstacles, Span(now_s, now_s + wait_s), work)
     if isinstance(queued, Cycle):
         raise Deadlock([state.agents.name_of(AgentId(holder)) for holder in queued.cycle])
@@ -104,11 +107,12 @@ def _grant_turn(wait: Wait, tx: Transaction) -> None:
 
 
 def settle_queue(tx: Transaction) -> None:
-    """Put the queue in order after something was granted or changed past it."""
+    """Put the queue in order after something was granted or changed past it. It never refuses: the change is made."""
     waiting = tx.state.waiting
-    if len(waiting):
-        waiting.break_cycles(obstacles_in(tx.state, Work()), tx.state.agents.name_of)
-        admit_waiters(tx)
+    if not len(waiting):
+        return
+    waiting.break_cycles(affordable_obstacles_in(tx.state, Work()), tx.state.agents.name_of)
+    admit_waiters(tx)
 
 
 def end_waits(tx: Transaction) -> None:
@@ -121,8 +125,22 @@ def end_waits(tx: Transaction) -> None:
     admit_waiters(tx)
 
 
+def give_up(ticket: str, tx: Transaction) -> None:
+    """Take a waiter out for good: a call that still waits under the ticket is told so, instead of asking again."""
+    tx.state.waiting.refuse(ticket, ReservationEnded(ticket, "released"))
+    admit_waiters(tx)
+
+
+def give_up_all(holder: AgentId, tx: Transaction) -> list[str]:
+    """Take everything that a holder waits for out of the queue for good, and return the tickets."""
+    given_up = [wait.wish.claim.id for wait in tx.state.waiting if wait.wish.claim.holder == holder]
+    for ticket in given_up:
+        give_up(ticket, tx)
+    return given_up
+
+
 def leave_all(holder: AgentId, tx: Transaction) -> list[str]:
-    """Take everything that a holder waits for out of the queue, and return the tickets."""
+    """Take everything that a holder waits for out of the queue, to be asked again, and return the tickets."""
     left = [wait.wish.claim.id for wait in tx.state.waiting if wait.wish.claim.holder == holder]
     for ticket in left:
         tx.state.waiting.leave(ticket)
@@ -131,11 +149,14 @@ def leave_all(holder: AgentId, tx: Transaction) -> list[str]:
     return left
 
 
-def waiting_view(wait: Wait, state: ProjectState, now: Now, conflicts: list[ConflictView] | None = None) -> Waiting:
-    """Return a wait as the interface shows it."""
+def waiting_view(wait: Wait, state: ProjectState, now: Now, work: Work) -> Waiting:
+    """Return a wait as the interface shows it, with what it waits for as it is stored, as far as the work lasts."""
     claim = wait.wish.claim
-    work = Work()
-    ahead = state.waiting.ahead_of(claim, state.policy, obstacles_in(state, work), work)
+    try:
+        shown = meet(claim, state, work=work, is_committed=True).shown
+    except PatternTooBroad:
+        shown = []
+    ahead = state.waiting.ahead_of(claim, state.policy, affordable_obstacles_in(state, work.for_others()), work)
     left_s = max(0, round(wait.ends_s - now.mono_s))
     return Waiting(
         waiting=True,
@@ -145,7 +166,7 @@ def waiting_view(wait: Wait, state: ProjectState, now: Now, conflicts: list[Conf
         project=state.name,
         targets=claimed_targets(claim.targets),
         ahead=[state.agents.name_of(other.holder) for other in ahead],
-        conflicts=conflicts,
+        conflicts=conflict_views(shown, state, now),
         keeps_place_for_s=left_s,
         message=(
             f"You keep your place for {left_s} s: send the request again with this ticket to wait on, or wait for the "
@@ -154,19 +175,14 @@ def waiting_view(wait: Wait, state: ProjectState, now: Now, conflicts: list[Conf
     )
 
 
-def waiting_view_in_full(wait: Wait, state: ProjectState, now: Now) -> Waiting:
-    """Return the same with all that stands in the way as it is stored. Raises: PatternTooBroad."""
-    met = meet(wait.wish.claim, state, work=Work(), is_committed=True)
-    return waiting_view(wait, state, now, conflict_views(met.shown, state, now))
-
-
 def list_waiting(_query: ListWaiting, desk: Desk) -> WaitingList:
-    """Return the queue in the order in which its members came, and who waits for whom. Raises: PatternTooBroad."""
+    """Return the queue in the order in which its members came, and who waits for whom; of very broad ones, not all."""
     state = desk.state
     name_of = state.agents.name_of
-    graph = state.waiting.waits_for(obstacles_in(state, Work()))
+    graph = state.waiting.waits_for(affordable_obstacles_in(state, Work()))
+    work = Work()
     return WaitingList(
-        waiting=[waiting_view(wait, state, desk.now) for wait in state.waiting],
+        waiting=[waiting_view(wait, state, desk.now, work) for wait in state.waiting],
         waits_for={
             name_of(AgentId(holder)): [name_of(AgentId(other)) for other in others] for holder, others in graph.items()
         },

@@ -123,6 +123,19 @@ class Service:
             self.gate.open()
         return [outcomes[at] for at in range(len(questions))]
 
+    async def gather(self, nursery: trio.Nursery, *questions: object) -> dict[int, Any]:  # Any: as `outcome`.
+        """Ask everything behind a shut gate, so that all but the first wait for one batch; return where outcomes go."""
+        outcomes: dict[int, Any] = {}  # Any: as `outcome`.
+
+        async def one(at: int, question: object) -> None:
+            outcomes[at] = await self.outcome(question)
+
+        self.gate.shut()
+        for at, question in enumerate(questions):
+            nursery.start_soon(one, at, question)
+            await trio.testing.wait_all_tasks_blocked()
+        return outcomes
+
     @property
     def project(self) -> Project:
         """The open project `demo`."""

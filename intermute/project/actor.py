@@ -211,7 +211,8 @@ class _Actor:
 
         if wanted:
             with self._child.busy("fetching", in_thread=True):
-                await self._project.reader.read(work)
+                # On the writer's connection, which has nothing to do now: a slow read of a client must not delay writes.
+                await self._project.writer.read(work)
         return facts
 
     async def _fail_before_commit(self, envelopes: Iterable[Envelope[Request, Any]], fault: StoreFault) -> None:

@@ -52,21 +52,28 @@ class SteppingClock:
 
 
 class Gate:
-    """Holds up the writers of all projects while it is shut; readers go on."""
+    """Holds up the writers of all projects while it is shut; readers go on, unless they are held up by themselves."""
 
     def __init__(self) -> None:
         self.waiting = 0
         self._opened = trio.Event()
         self._opened.set()
+        self._readers_opened = trio.Event()
+        self._readers_opened.set()
         self._hops = 0
 
     def shut(self) -> None:
         """Let the next commit wait."""
         self._opened = trio.Event()
 
+    def shut_for_readers(self) -> None:
+        """Let the next read of a client take its time, until the gate is opened."""
+        self._readers_opened = trio.Event()
+
     def open(self) -> None:
         """Let everybody go on."""
         self._opened.set()
+        self._readers_opened.set()
 
     def let_one_through(self) -> None:
         """Let the commit that waits go on, and the next one wait."""
@@ -84,6 +91,8 @@ class Gate:
                 self.waiting += 1
                 await self._opened.wait()
                 self.waiting -= 1
+            else:
+                await self._readers_opened.wait()
             return await inline(work)
 
         return hop

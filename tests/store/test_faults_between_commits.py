@@ -11,6 +11,7 @@ from trio.testing import MockClock
 
 from intermute.core.api.agents import RegisterAgent
 from intermute.core.api.messages import AckMessage, SendMessage, Sent
+from intermute.core.api.reservations import ReservationView, Reserve
 from intermute.core.errors import StorageUnavailable, UnknownMessage
 
 
@@ -22,7 +23,7 @@ async def test_fault_takes_its_decisions_out_of_the_rest(tmp_path: Path, autojum
             letter = SendMessage(sender="anna", to=["ben"], id="m1")
             outcomes = await service.gather(
                 nursery,
-                SendMessage(sender="anna", to=["ben"], id="m0"),
+                Reserve(agent_id="anna", path_pattern="first"),
                 letter,
                 AckMessage(message_id="m1", agent="ben"),
                 letter,
@@ -36,5 +37,5 @@ async def test_fault_takes_its_decisions_out_of_the_rest(tmp_path: Path, autojum
             await trio.testing.wait_all_tasks_blocked()
             service.clock.at_reading = None
 
-    assert [type(outcomes[at]) for at in range(4)] == [Sent, StorageUnavailable, UnknownMessage, Sent]
+    assert [type(outcomes[at]) for at in range(4)] == [ReservationView, StorageUnavailable, UnknownMessage, Sent]
     assert not outcomes[3].replayed

@@ -7,7 +7,8 @@ supervisor starts the next, and the mailbox, which outlives both, knows whose re
 Source: design.md 3 (invariants 1, 2, 3, 6, 7), hazards.md 1 to 4.
 """
 
-from collections.abc import Callable, Sequence
+from collections import deque
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
@@ -16,6 +17,7 @@ from typing import Any
 import apsw
 import trio
 
+from intermute.core import limits
 from intermute.core.agents import Caller
 from intermute.core.errors import DomainError, InternalError, OutcomeUnknown, StorageFull, StorageUnavailable, TooSlow
 from intermute.core.events import Event
@@ -33,6 +35,9 @@ from supervisor import Child, Envelope
 
 _SYSTEM = Caller(is_local=True)
 _HOLDS_LOOP_MAX_S = 0.02  # seconds of deciding after which the others on the loop get their turn. A guess.
+_DECIDES_MAX_S = (
+    0.5  # seconds of deciding after which a batch is stored, so that the first do not wait for the last. A guess.
+)
 _CLOSE_TIMEOUT_S = 5.0  # seconds; hazards.md 4.
 
 
@@ -60,11 +65,18 @@ class Batch:
     """What is decided together and stored with one commit."""
 
     decisions: list[Decision] = field(default_factory=list)
+    size: int = 0
+    """Statements to store."""
 
     @property
     def changes_something(self) -> bool:
         """Tell whether there is anything to store."""
-        return any(decision.transaction.statements for decision in self.decisions)
+        return self.size > 0
+
+    def add(self, decision: Decision) -> None:
+        """Take in the next decision."""
+        self.decisions.append(decision)
+        self.size += len(decision.transaction.statements)
 
     def events(self, count: int) -> list[Event]:
         """Return the events of the first `count` decisions, in log order."""
@@ -165,21 +177,29 @@ class _Actor:
             # Handed on without a name, which would keep a batch alive until the next one comes.
             await self._work_off(await self._project.mailbox.take(self._project.batch_max))
 
-    async def _work_off(self, envelopes: list[Envelope[Request, Any]]) -> None:  # Any: see ProjectMailbox.
-        try:
-            facts = await self._fetch(envelopes)
-        except StoreFault as fault:
-            await self._fail_before_commit(envelopes, fault)
-            return
-        batch = await self._decide(envelopes, facts)
-        if batch.changes_something:
-            await self._flush(batch)
-        else:
-            for decision in batch.decisions:
-                decision.settle()
-            self._project.lobby.tell(self.state)
+    async def _work_off(self, envelopes: Sequence[Envelope[Request, Any]]) -> None:  # Any: see ProjectMailbox.
+        """Decide, store and answer what was taken together: in one batch, or in several where one would take too long."""
+        waiting = deque(envelopes)
+        while waiting:
+            try:
+                facts = await self._fetch(waiting)
+            except StoreFault as fault:
+                await self._fail_before_commit(waiting, fault)
+                return
+            is_sound = True
+            while waiting and is_sound:
+                # What a batch decides is in the facts as well; after a fault they may say what is not on the disk.
+                is_sound = await self._store(await self._decide(waiting, facts))
 
-    async def _fetch(self, envelopes: list[Envelope[Request, Any]]) -> Facts:  # Any: see ProjectMailbox.
+    async def _store(self, batch: Batch) -> bool:
+        if batch.changes_something:
+            return await self._flush(batch)
+        for decision in batch.decisions:
+            decision.settle()
+        self._project.lobby.tell(self.state)
+        return True
+
+    async def _fetch(self, envelopes: Iterable[Envelope[Request, Any]]) -> Facts:  # Any: see ProjectMailbox.
         facts = Facts()
         wanted = [
             (fetch, envelope.request.command)
@@ -193,17 +213,18 @@ class _Actor:
 
         if wanted:
             with self._child.busy("fetching", in_thread=True):
-                await self._project.reader.read(work)
+                # On the writer's connection, which has nothing to do now: a slow read of a client must not delay writes.
+                await self._project.writer.read(work)
         return facts
 
-    async def _fail_before_commit(self, envelopes: list[Envelope[Request, Any]], fault: StoreFault) -> None:
+    async def _fail_before_commit(self, envelopes: Iterable[Envelope[Request, Any]], fault: StoreFault) -> None:
         self._note_fault(fault)
         for envelope in envelopes:
             envelope.refuse(_as_answer(fault))
         await trio.lowlevel.checkpoint()
 
-    async def _decide(self, envelopes: list[Envelope[Request, Any]], facts: Facts) -> Batch:
-        """Decide every command in order of arrival.
+    async def _decide(self, waiting: deque[Envelope[Request, Any]], facts: Facts) -> Batch:
+        """Decide commands in order of arrival, taking them from `waiting` until the batch is full or has taken long.
 
         Nothing that decides may come between two decisions. Readers may, once these have held the loop for long enough:
         to them a half decided batch is like one that is being flushed, and a heartbeat counts from the next decision on.
@@ -211,38 +232,47 @@ class _Actor:
         Cancellation: noticed at the commit, never half way through a batch.
         """
         batch = Batch()
-        state = self.state
+        self._expire(batch, facts)
+        began_s = held_since_s = trio.current_time()  # After it: each round decides one command at least.
+        while waiting and batch.size < limits.BATCH_STATEMENTS_MAX:
+            if trio.current_time() - held_since_s >= _HOLDS_LOOP_MAX_S:
+                if trio.current_time() - began_s >= _DECIDES_MAX_S:
+                    break
+                await trio.lowlevel.cancel_shielded_checkpoint()
+                held_since_s = trio.current_time()
+            envelope = waiting.popleft()
+            if envelope.is_wanted:
+                batch.add(self._decide_one(envelope, facts))
+            else:
+                envelope.refuse(TooSlow())  # Its asker has given up meanwhile (guarantees.md G14).
+        return batch
+
+    def _expire(self, batch: Batch, facts: Facts) -> None:
         now = self._project.clock.now()
-        due_s = state.leases.next_deadline_s()
+        due_s = self.state.leases.next_deadline_s()
         if due_s is not None and due_s <= now.mono_s:
             housekeeping = self._transaction(_SYSTEM, facts, now)
             expire_due(housekeeping)
-            batch.decisions.append(Decision(None, housekeeping))
-        held_since_s = trio.current_time()
-        for envelope in envelopes:
-            if trio.current_time() - held_since_s >= _HOLDS_LOOP_MAX_S:
-                await trio.lowlevel.cancel_shielded_checkpoint()
-                held_since_s = trio.current_time()
-            if not envelope.is_wanted:  # Its asker has given up meanwhile (guarantees.md G14).
-                envelope.refuse(TooSlow())
-                continue
-            envelope.begin()
-            transaction = self._transaction(envelope.request.caller, facts, self._project.clock.now())
-            decision = Decision(envelope, transaction)
-            try:
-                decision.reply = COMMANDS[type(envelope.request.command)](envelope.request.command, transaction)
-            except DomainError as refusal:
-                assert not transaction.statements, "a handler refused after it had changed something"
-                # Its traceback holds this frame, which holds it: the command would live until a collection of cycles.
-                decision.refusal = refusal.with_traceback(None)
-            envelope.decided()
-            batch.decisions.append(decision)
-        return batch
+            batch.add(Decision(None, housekeeping))
+
+    def _decide_one(self, envelope: Envelope[Request, Any], facts: Facts) -> Decision:
+        envelope.begin()
+        transaction = self._transaction(envelope.request.caller, facts, self._project.clock.now())
+        decision = Decision(envelope, transaction)
+        try:
+            decision.reply = COMMANDS[type(envelope.request.command)](envelope.request.command, transaction)
+        except DomainError as refusal:
+            assert not transaction.statements, "a handler refused after it had changed something"
+            # Its traceback holds this frame, which holds it: the command would live until a collection of cycles.
+            decision.refusal = refusal.with_traceback(None)
+        envelope.decided()
+        return decision
 
     def _transaction(self, caller: Caller, facts: Facts, now: Now) -> Transaction:
         return Transaction(self.state, now, caller, facts, self._project.random_bits)
 
-    async def _flush(self, batch: Batch) -> None:
+    async def _flush(self, batch: Batch) -> bool:
+        """Store and answer; tell whether memory has been kept, and with it what was decided."""
         project, state = self._project, self.state
         for decision in batch.decisions:
             if decision.envelope is not None:
@@ -257,7 +287,7 @@ class _Actor:
                 )
         except StoreFault as fault:
             await self._recover(batch, number, fault)
-            return
+            return False
         # No await from here to the last answer: the batch is stored, and an interruption would leave its askers
         # without an answer and memory without the note that it is stored.
         state.batch = number
@@ -268,6 +298,7 @@ class _Actor:
         project.hub.publish(batch.events(committed.count), heads[committed.count])
         project.ticker.note_state(state, trio.current_time())
         _end_run_if_wrong(batch, committed)
+        return True
 
     async def _recover(self, batch: Batch, number: int, fault: StoreFault) -> None:
         """Find out what became of a batch whose commit failed, tell its askers, and start over from the disk."""

@@ -6,17 +6,17 @@ committed. A fault anywhere leaves the outcome unknown until `look` has asked a 
 guarantees.md G3). Nothing here retries on a connection whose flush failed.
 """
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Final
+from typing import Final, TypeVar
 
 import apsw
 
 from intermute.core.ids import Micros, ProjectName
 from intermute.store import projects
-from intermute.store.connection import abandon, close, open_writer
+from intermute.store.connection import abandon, close, open_writer, snapshot
 from intermute.store.faults import FaultKind, StoreFault, as_faults
 from intermute.store.hop import Hop
 from intermute.store.migrate import migrate
@@ -24,6 +24,7 @@ from intermute.store.projects import ProjectRow
 from intermute.store.statements import Statement
 
 Group = Sequence[Statement]
+Result = TypeVar("Result")
 
 WAL_PAGES_MAX: Final = 1000
 """Pages in the log after which the writer moves them into the file; SQLite's own default, but at a moment we choose."""
@@ -74,6 +75,13 @@ class Writer:
         Args: heads, the log's last cursor after no group, after the first one, and so on: one more than groups.
         """
         return await self._hop(lambda: self._commit(groups, heads, batch, wall_us))
+
+    async def read(self, work: Callable[[apsw.Connection], Result]) -> Result:
+        """Return what `work` reads between two commits: what a decision needs must not wait for the readers' turn.
+
+        Raises: StoreFault, and what `work` raises.
+        """
+        return await self._hop(lambda: self._read(work))
 
     async def look(self, batch: int, *, seals: bool) -> ProjectRow:
         """Reopen the file after a fault, and return the row that says which batch was committed last.
@@ -143,6 +151,12 @@ class Writer:
                 with suppress(apsw.BusyError):  # A reader is on an old page; the next batch tries again.
                     connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
         return self.attempted
+
+    def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
+        if self._connection is None:
+            raise StoreFault(FaultKind.IO, "the file is not open")
+        with as_faults(), snapshot(self._connection) as connection:
+            return work(connection)
 
     def _look(self, batch: int, *, seals: bool) -> ProjectRow:
         if self._connection is not None:

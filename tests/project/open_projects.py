@@ -52,7 +52,7 @@ class SteppingClock:
 
 
 class Gate:
-    """Holds up the writers of all projects while it is shut; readers go on."""
+    """Holds up the writers of all projects while it is shut; readers go on, unless they are held up by themselves."""
 
     def __init__(self) -> None:
         self.waiting = 0
@@ -60,15 +60,22 @@ class Gate:
         """How many reads are on their way to a thread, now and at most so far."""
         self._opened = trio.Event()
         self._opened.set()
+        self._readers_opened = trio.Event()
+        self._readers_opened.set()
         self._hops = 0
 
     def shut(self) -> None:
         """Let the next commit wait."""
         self._opened = trio.Event()
 
+    def shut_for_readers(self) -> None:
+        """Let the next read of a client take its time, until the gate is opened."""
+        self._readers_opened = trio.Event()
+
     def open(self) -> None:
         """Let everybody go on."""
         self._opened.set()
+        self._readers_opened.set()
 
     def let_one_through(self) -> None:
         """Let the commit that waits go on, and the next one wait."""
@@ -90,6 +97,7 @@ class Gate:
             self.reading += 1
             self.reading_most = max(self.reading, self.reading_most)
             try:
+                await self._readers_opened.wait()
                 return await inline(work)
             finally:
                 self.reading -= 1
@@ -130,6 +138,19 @@ class Service:
                 await trio.testing.wait_all_tasks_blocked()
             self.gate.open()
         return [outcomes[at] for at in range(len(questions))]
+
+    async def gather(self, nursery: trio.Nursery, *questions: object) -> dict[int, Any]:  # Any: as `outcome`.
+        """Ask everything behind a shut gate, so that all but the first wait for one batch; return where outcomes go."""
+        outcomes: dict[int, Any] = {}  # Any: as `outcome`.
+
+        async def one(at: int, question: object) -> None:
+            outcomes[at] = await self.outcome(question)
+
+        self.gate.shut()
+        for at, question in enumerate(questions):
+            nursery.start_soon(one, at, question)
+            await trio.testing.wait_all_tasks_blocked()
+        return outcomes
 
     @property
     def project(self) -> Project:

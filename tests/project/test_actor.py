@@ -115,6 +115,19 @@ async def test_actor_reads_go_on_during_a_flush(tmp_path: Path, autojump_clock: 
         service.gate.open()
 
 
+async def test_actor_writes_go_on_during_a_read(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """No read of a client delays a write, though writes have to look something up as well (design.md 3.5)."""
+    async with serving(tmp_path) as service, trio.open_nursery() as nursery:
+        await service.run(RegisterAgent(name="anna"))
+        service.gate.shut_for_readers()
+        nursery.start_soon(service.run, Inbox(agent="anna"))
+        await trio.testing.wait_all_tasks_blocked()
+
+        with trio.fail_after(0.1):
+            assert (await service.run(SendMessage(sender="ben", to=["anna"], id="m1"))).cursor
+        service.gate.open()
+
+
 async def test_actor_late_answer_is_unknown(tmp_path: Path, autojump_clock: MockClock) -> None:
     """A command that was taken and not answered in time may have been applied; one that was not taken was not (G14)."""
     async with serving(tmp_path) as service:

@@ -219,7 +219,7 @@ async def test_fault_refuses_what_rests_on_lost_changes(tmp_path: Path, autojump
 
             service.gate.shut()
             async with trio.open_nursery() as nursery:
-                nursery.start_soon(service.run, LETTER)
+                nursery.start_soon(service.run, Reserve(agent_id="zoe", path_pattern="elsewhere"))
                 await trio.testing.wait_all_tasks_blocked()
                 for agent, path in (("ben", "held"), ("anna", "new"), ("ben", "new")):
                     nursery.start_soon(ask, agent, path)

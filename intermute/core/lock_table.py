@@ -5,14 +5,15 @@ neither grants nor expires; it answers from what was added and removed.
 Source: claims.md section 4; design.md sections 7 and 8.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import chain, islice
-from typing import NamedTuple
+from itertools import islice
+from typing import Final, NamedTuple
 
-from intermute.core.lock_trie import LockTrie, WorkBudget
-from intermute.core.patterns import PathLanes, Pattern, example_path
+from intermute.core.lock_trie import LockTrie, Reach, WorkBudget
+from intermute.core.pattern_syntax import is_node
+from intermute.core.patterns import PathLanes, Pattern, example_path, overlap
 
 
 class Mode(StrEnum):
@@ -32,6 +33,10 @@ _COMPATIBLE: dict[Mode, frozenset[Mode]] = {
     Mode.SIX: frozenset({Mode.IS}),
     Mode.X: frozenset(),
 }
+
+
+ALL_MODES: Final = dict.fromkeys(Mode, Reach.MEETING)
+"""Every mode, and all that shares a path."""
 
 
 def compatible(a: Mode, b: Mode) -> bool:
@@ -133,27 +138,24 @@ class LockTable:
         Args: limit, how many entries to find at most; which ones, is stable but not otherwise promised.
         Raises: PatternTooBroad, once the budget is spent.
         """
-        return [*islice(self.meeting(pattern, Mode, ignore_holder=ignore_holder, budget=budget), limit)]
+        return [*islice(self.meeting(pattern, ALL_MODES, ignore_holder=ignore_holder, budget=budget), limit)]
 
     def meeting(
         self,
         pattern: Pattern,
-        modes: Iterable[Mode],
+        modes: Mapping[Mode, Reach],
         *,
         ignore_holder: str | None = None,
         budget: WorkBudget | None = None,
-        is_above_only: bool = False,
+        lanes: PathLanes | None = None,
     ) -> Iterator[Conflict]:
         """Yield the entries in these modes that share a path with the pattern; lazy, so the first few cost little.
 
-        Args: is_above_only, for a plain pattern: only what contains its node, and so nothing that lies below it.
+        Of each mode those are certain to come that its reach is about. Args: lanes, the pattern prepared.
         Raises: PatternTooBroad, while it is being taken from, once the budget is spent.
         """
-        alternatives = pattern.alternatives
-        if is_above_only:
-            assert pattern.is_plain
-            alternatives = (alternatives[0][:-1],)
-        return self._meeting(PathLanes(alternatives), modes, ignore_holder, budget or WorkBudget())
+        lanes = lanes or PathLanes(pattern.alternatives)
+        return self._meeting(pattern, lanes, modes, ignore_holder, budget or WorkBudget())
 
     def conflicts(
         self,
@@ -173,7 +175,7 @@ class LockTable:
         patterns of one request.
         Raises: PatternTooBroad, once the budget is spent.
         """
-        clashing = (held for held in Mode if not compatible(mode, held))
+        clashing = {held: Reach.MEETING for held in Mode if not compatible(mode, held)}
         found = self.meeting(pattern, clashing, ignore_holder=holder, budget=budget)
         return [*islice((each for each in found if each.entry.entry_id != besides), limit)]
 
@@ -182,17 +184,40 @@ class LockTable:
         return sum(trie.node_count() for trie in self._tries.values())
 
     def _meeting(
-        self, lanes: PathLanes, modes: Iterable[Mode], ignored: str | None, budget: WorkBudget
+        self,
+        pattern: Pattern,
+        lanes: PathLanes,
+        modes: Mapping[Mode, Reach],
+        ignored: str | None,
+        budget: WorkBudget,
     ) -> Iterator[Conflict]:
         seen: set[Entry] = set()
-        for slot in chain.from_iterable(self._tries[mode].meeting(lanes, budget) for mode in modes):
-            examples: dict[Pattern, str] = {}  # One pattern is often held by many.
+        for slot in self._slots(pattern, lanes, modes, budget):
+            examples: dict[Pattern, str | None] = {}  # One pattern is often held by many.
             for entry in slot:
                 budget.spend()
                 if entry.holder == ignored or entry in seen:
                     continue
                 seen.add(entry)
-                example = examples.get(entry.pattern) or example_path(entry.pattern, lanes)
+                held = entry.pattern
+                if held not in examples:
+                    is_plain = pattern.is_plain and held.is_plain
+                    examples[held] = overlap(pattern, held) if is_plain else example_path(held, lanes)
+                example = examples[held]
                 assert example is not None  # The index and the automaton agree, or one of them is wrong.
-                examples[entry.pattern] = example
                 yield Conflict(entry, example)
+
+    def _slots(
+        self, pattern: Pattern, lanes: PathLanes, modes: Mapping[Mode, Reach], budget: WorkBudget
+    ) -> Iterator[_Slot]:
+        nodes: PathLanes | None = None
+        for mode, reach in modes.items():
+            trie = self._tries[mode]
+            if trie.is_empty():
+                continue
+            if reach is not Reach.AROUND:
+                yield from trie.meeting(lanes, budget, reach)
+                continue
+            if nodes is None:
+                nodes = PathLanes([each[:-1] if is_node(each) else each for each in pattern.alternatives])
+            yield from trie.meeting(nodes, budget, reach)

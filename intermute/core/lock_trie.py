@@ -9,8 +9,9 @@ Invariant: a node without patterns at it or below it does not exist, but for the
 """
 
 from collections.abc import Iterable, Iterator
+from enum import Enum, auto
 from itertools import chain
-from typing import Generic, TypeVar
+from typing import Final, Generic, TypeVar
 
 from intermute.core.errors import PatternTooBroad
 from intermute.core.limits import LOOKUP_STEPS_MAX
@@ -20,6 +21,21 @@ from intermute.core.patterns import PathLanes
 Held = TypeVar("Held")
 
 _LOOKUPS_MAX = 4  # names asked for by look-up; with more, trying the children costs about the same (a guess).
+
+
+class Reach(Enum):
+    """Which stored patterns a question is about, of those that share a path with the asked one.
+
+    The last two leave out what cannot be meant, and may yield some that are not: a root glob such as `**/*.py` overlaps
+    everything, so that whoever asks only for what contains it would otherwise be shown the whole index.
+    """
+
+    MEETING = auto()
+    """All of them."""
+    INSIDE = auto()
+    """All that lie inside the asked pattern."""
+    AROUND = auto()
+    """All that contain the asked pattern, read as `relations` reads it: a node by itself, whatever is below it."""
 
 
 class WorkBudget:
@@ -77,6 +93,10 @@ class LockTrie(Generic[Held]):
             parent.drop_child(name)
             node = parent
 
+    def is_empty(self) -> bool:
+        """Tell whether nothing hangs anywhere."""
+        return self._root.is_bare()
+
     def node_count(self) -> int:
         """Return the number of nodes besides the root."""
         count, nodes = -1, [self._root]
@@ -85,13 +105,13 @@ class LockTrie(Generic[Held]):
             nodes.extend(nodes.pop().children())
         return count
 
-    def meeting(self, lanes: PathLanes, budget: WorkBudget) -> Iterator[Held]:
+    def meeting(self, lanes: PathLanes, budget: WorkBudget, reach: Reach = Reach.MEETING) -> Iterator[Held]:
         """Yield what hangs at each alternative that shares a path with the prepared pattern, in a stable order.
 
         Lazy: taking the first few costs little. A thing that hangs at several alternatives may come several times.
         Raises: PatternTooBroad, while it is being taken from, once the budget is spent.
         """
-        return _meeting(self._root, lanes.entry(), lanes, budget)
+        return _WALKS[reach](self._root, lanes.entry(), lanes, budget)
 
 
 class _Node(Generic[Held]):
@@ -214,6 +234,62 @@ def _meeting(node: _Node[Held], row: int, lanes: PathLanes, budget: WorkBudget) 
         yield from _meeting(node.star, lanes.spread(row), lanes, budget)
 
 
+def _inside(node: _Node[Held], row: int, lanes: PathLanes, budget: WorkBudget) -> Iterator[Held]:
+    """Yield what may lie inside the asked pattern.
+
+    A stored `*` or `**` stands for endlessly many names, and only what stands for endlessly many itself can take them
+    all. So there the walk goes on from such positions alone, and with `**` as if it stood for one name.
+    """
+    if node.below is not None:
+        yield node.below
+    if node.exact is not None and row & lanes.ends:
+        yield node.exact
+    endless = row & lanes.endless
+    if node.names is not None or node.globs is not None:
+        for name, child in _next_children(node, row, lanes):
+            budget.spend()
+            after = lanes.step(endless if isinstance(name, Glob) and None in name.tokens else row, name)
+            if after:
+                yield from _inside(child, after, lanes, budget)
+    if node.star is not None and endless:
+        stars = endless & lanes.stars
+        row = (endless & ~stars) << 1 | stars
+        yield from _inside(node.star, row | (row & lanes.stars) << 1, lanes, budget)
+
+
+def _around(node: _Node[Held], row: int, lanes: PathLanes, budget: WorkBudget) -> Iterator[Held]:
+    """Yield what may contain the asked pattern.
+
+    Whatever the asked `*` and `**` stand for, some name of it is no name of the index: stored names can only contain
+    what is asked for by name, or by a wildcard for single characters.
+    """
+    if node.below is not None:
+        yield node.below
+    if node.exact is not None and row & lanes.ends:
+        yield node.exact
+    bounded = row & ~lanes.endless
+    if node.names is not None and bounded:
+        asked = lanes.plain_names_at(bounded, _LOOKUPS_MAX)
+        for name in node.names if asked is None else asked:
+            child = node.names.get(name)
+            if child is not None:
+                budget.spend()
+                after = lanes.step(bounded, name)
+                if after:
+                    yield from _around(child, after, lanes, budget)
+    if node.globs is not None:
+        for glob, child in _next_globs(node.globs, row, lanes):
+            budget.spend()
+            after = lanes.step(row, glob)
+            if after:
+                yield from _around(child, after, lanes, budget)
+    if node.star is not None:
+        yield from _around(node.star, lanes.spread(row), lanes, budget)
+
+
+_WALKS: Final = {Reach.MEETING: _meeting, Reach.INSIDE: _inside, Reach.AROUND: _around}
+
+
 def _next_children(node: _Node[Held], row: int, lanes: PathLanes) -> Iterable[tuple[Name, _Node[Held]]]:
     """Return the named children that a step from these positions may reach, each once."""
     asked = lanes.plain_names_at(row, _LOOKUPS_MAX)
@@ -227,4 +303,15 @@ def _next_children(node: _Node[Held], row: int, lanes: PathLanes) -> Iterable[tu
             found[name] = child
         if node.globs is not None:
             found.update(node.globs.taking(name))
+    return found.items()
+
+
+def _next_globs(globs: _GlobChildren[Held], row: int, lanes: PathLanes) -> Iterable[tuple[Glob, _Node[Held]]]:
+    """Return the wildcard children that a step from these positions may reach, each once."""
+    asked = lanes.plain_names_at(row, _LOOKUPS_MAX)
+    if asked is None:
+        return globs.all()
+    found: dict[Glob, _Node[Held]] = {}
+    for name in asked:
+        found.update(globs.taking(name))
     return found.items()

@@ -66,7 +66,7 @@ def matches(pattern: Pattern, path: str) -> bool:
 class PathLanes(Lanes[Name]):
     """A pattern prepared for many questions: its alternatives side by side, over names."""
 
-    __slots__ = ("_accepted", "_bulk", "_globs", "_names", "_plain")
+    __slots__ = ("_accepted", "_bulk", "_globs", "_names", "_plain", "endless")
 
     def __init__(self, alternatives: Sequence[Alternative]) -> None:
         super().__init__(alternatives)
@@ -75,6 +75,11 @@ class PathLanes(Lanes[Name]):
         self._accepted: dict[Name, int] = {}
         self._bulk: NameLanes | None = None
         self._plain: dict[int, str] = {}
+        self.endless = self.stars
+        """The positions that take more names than any list of names: those of `**` and of segments with `*`."""
+        for name in self._globs:
+            if None in name.tokens:
+                self.endless |= self.places[name]
 
     def accepting(self, token: Name) -> int:
         if isinstance(token, str) and not self._globs:

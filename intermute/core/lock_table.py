@@ -8,11 +8,10 @@ Source: claims.md section 4; design.md sections 7 and 8.
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
 from enum import StrEnum
-from itertools import islice
+from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from intermute.core.lock_trie import LockTrie, Reach, WorkBudget
-from intermute.core.pattern_syntax import is_node
 from intermute.core.patterns import PathLanes, Pattern, example_path, overlap
 
 
@@ -192,7 +191,8 @@ class LockTable:
         budget: WorkBudget,
     ) -> Iterator[Conflict]:
         seen: set[Entry] = set()
-        for slot in self._slots(pattern, lanes, modes, budget):
+        reached = (self._tries[mode].meeting(lanes, budget, reach) for mode, reach in modes.items())
+        for slot in chain.from_iterable(reached):
             examples: dict[Pattern, str | None] = {}  # One pattern is often held by many.
             for entry in slot:
                 budget.spend()
@@ -206,18 +206,3 @@ class LockTable:
                 example = examples[held]
                 assert example is not None  # The index and the automaton agree, or one of them is wrong.
                 yield Conflict(entry, example)
-
-    def _slots(
-        self, pattern: Pattern, lanes: PathLanes, modes: Mapping[Mode, Reach], budget: WorkBudget
-    ) -> Iterator[_Slot]:
-        nodes: PathLanes | None = None
-        for mode, reach in modes.items():
-            trie = self._tries[mode]
-            if trie.is_empty():
-                continue
-            if reach is not Reach.AROUND:
-                yield from trie.meeting(lanes, budget, reach)
-                continue
-            if nodes is None:
-                nodes = PathLanes([each[:-1] if is_node(each) else each for each in pattern.alternatives])
-            yield from trie.meeting(nodes, budget, reach)

@@ -93,10 +93,6 @@ class LockTrie(Generic[Held]):
             parent.drop_child(name)
             node = parent
 
-    def is_empty(self) -> bool:
-        """Tell whether nothing hangs anywhere."""
-        return self._root.is_bare()
-
     def node_count(self) -> int:
         """Return the number of nodes besides the root."""
         count, nodes = -1, [self._root]

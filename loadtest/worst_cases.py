@@ -28,7 +28,8 @@ from intermute.project.transaction import Desk
 from loadtest.claims_table import LOCAL, NOW, ClaimsTable, asker
 
 DRAWN_PAIRS: Final = 400
-REPEATS: Final = 5  # the best of them counts: others use the machine, too.
+REPEATS: Final = 3  # the best of them counts: others use the machine, too.
+PASSES: Final = 3
 
 
 def _distinct(form: str, count: int) -> str:
@@ -61,17 +62,19 @@ def worst_pairs(seed: int, drawn: int = DRAWN_PAIRS) -> dict[str, float]:
     """Return the milliseconds of the slowest pair: for its overlap, its relation, and both with the verdict."""
     pairs = [(parse_glob(a).pattern, parse_glob(b).pattern) for a, b in PAIRS]
     pairs += _drawn(random.Random(seed), drawn)
-    worst = {"worst_pair_overlap_ms": 0.0, "worst_pair_relation_ms": 0.0, "worst_pair_decide_ms": 0.0}
-    for a, b in pairs:
-        mine, theirs = _claim("a", a, Mode.X), _claim("b", b, Mode.SIX)
-        asked: tuple[tuple[str, Callable[[], object]], ...] = (
-            ("worst_pair_overlap_ms", partial(overlap, a, b)),
-            ("worst_pair_relation_ms", partial(relation, a, b)),
-            ("worst_pair_decide_ms", partial(decide, mine, theirs)),
-        )
-        for name, do in asked:
-            worst[name] = max(worst[name], best_ms(do))
+    asked: dict[str, list[Callable[[], object]]] = {
+        "worst_pair_overlap_ms": [partial(overlap, a, b) for a, b in pairs],
+        "worst_pair_relation_ms": [partial(relation, a, b) for a, b in pairs],
+        "worst_pair_decide_ms": [partial(decide, _claim("a", a, Mode.X), _claim("b", b, Mode.SIX)) for a, b in pairs],
+    }
+    worst = {name: max(_least_ms(calls)) for name, calls in asked.items()}
     return worst | {"worst_pair_of": float(len(pairs))}
+
+
+def _least_ms(calls: list[Callable[[], object]]) -> list[float]:
+    """Return for each call the least it took, in passes over all: what disturbs one pass is over in the next."""
+    passes = [[best_ms(do) for do in calls] for _ in range(PASSES)]
+    return [min(times) for times in zip(*passes, strict=True)]
 
 
 def worst_requests(table: ClaimsTable) -> dict[str, float]:

@@ -33,7 +33,7 @@ from intermute.core.pattern_syntax import (
     path_names,
 )
 
-__all__ = ["BadPattern", "PathLanes", "Pattern", "example_path", "matches", "overlap", "parse"]
+__all__ = ["BadPattern", "PathLanes", "Pattern", "example_path", "matches", "meets", "overlap", "parse"]
 
 Tokens = tuple[CharacterToken | None, ...]
 
@@ -55,6 +55,13 @@ def overlap(a: Pattern, b: Pattern) -> str | None:
     if a.canonical > b.canonical:
         a, b = b, a
     return example_path(a, PathLanes(b.alternatives))
+
+
+def meets(a: Pattern, b: Pattern) -> bool:
+    """Tell the same without the path, in half the time."""
+    assert a.is_folded == b.is_folded
+    lanes = PathLanes(b.alternatives)
+    return any(lanes.meeting(alternative) for alternative in a.alternatives)
 
 
 def matches(pattern: Pattern, path: str) -> bool:

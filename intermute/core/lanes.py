@@ -115,7 +115,12 @@ class Lanes(ABC, Generic[Token]):
             mine = tokens[at - 1] if at else None
             theirs = sequence[on - 1] if on else None
             earlier = rows[at - 1] >> first if at else 0
-            if mine is not None and theirs is not None and earlier & self.accepting(mine) >> first & 1 << (on - 1):
+            if (
+                mine is not None
+                and theirs is not None
+                and earlier >> (on - 1) & 1
+                and (mine == theirs or self.accepting(mine) >> (first + on - 1) & 1)
+            ):
                 pairs.append((mine, theirs))
                 at, on = at - 1, on - 1
                 continue

@@ -6,11 +6,14 @@ is granted is released at once, so the number of claims stays. The collector is 
 """
 
 import gc
+import json
 import random
+import sys
 import time
 import tracemalloc
 from collections import Counter
 from collections.abc import Callable, Iterable
+from dataclasses import dataclass
 from typing import Final
 
 from intermute.core.api.checks import CheckTargets
@@ -22,17 +25,29 @@ from intermute.project.handlers.reserving import reserve
 from intermute.project.transaction import Desk
 from loadtest.claims_table import LOCAL, NOW, ClaimsTable, asker, requests
 from loadtest.file_lists import Directory, real_directories
+from loadtest.worst_cases import worst_pairs, worst_requests
 
 SIZES: Final = (10, 1_000, 10_000, 100_000)
-REQUESTS: Final = 4_000
-ROUNDS: Final = 3  # the best of them counts: others use the machine, too.
 MEMORY_AT_MAX: Final = 20_000  # claims; recording every allocation of 100,000 would take minutes.
 COLLECTOR_THRESHOLDS: Final = (20_000, 20, 50)  # as in `intermute/app.py`.
 
 Figures = dict[str, float]
 
 
-def run(count: int = SIZES[-1], seed: int = 7, *, requests_count: int = REQUESTS, rounds: int = ROUNDS) -> Figures:
+@dataclass(frozen=True, slots=True)
+class Plan:
+    """How much to measure at each size: the best of the rounds counts, since others use the machine, too."""
+
+    requests: int
+    rounds: int
+    drawn_pairs: int
+
+
+FULL: Final = Plan(requests=4_000, rounds=3, drawn_pairs=400)
+QUICK: Final = Plan(requests=400, rounds=1, drawn_pairs=10)
+
+
+def run(count: int, seed: int, plan: Plan = FULL) -> Figures:
     """Return the figures of the curve up to so many claims, by name: `claims_check_p50_us_N` and the like."""
     lists = real_directories()
     figures: Figures = {
@@ -51,28 +66,32 @@ def run(count: int = SIZES[-1], seed: int = 7, *, requests_count: int = REQUESTS
         for size in sizes:
             table.grow(size)
             gc.collect()
-            figures |= _at(table, random.Random(seed + size), requests_count, rounds)
+            figures |= _at(table, random.Random(seed + size), plan)
+        figures |= worst_requests(table)
     finally:
         gc.set_threshold(*was)
         gc.unfreeze()
-    for figure in ("check_p50", "reserve_p50"):
-        low, high = (figures[f"claims_{figure}_us_{size}"] for size in (min(1_000, count), count))
-        figures[f"claims_{figure}_growth"] = high / low
+    for name in ("check", "reserve"):
+        for label in ("p50", "p99"):
+            figures[f"claims_{name}_{label}_us"] = figures[f"claims_{name}_{label}_us_{count}"]
+        low, high = (figures[f"claims_{name}_p50_us_{size}"] for size in (min(1_000, count), count))
+        figures[f"claims_{name}_growth"] = high / low
     figures["claims_held"] = float(count)
     figures["claims_refused_while_built"] = float(table.refused)
+    figures |= worst_pairs(seed, plan.drawn_pairs)
     figures["claims_copies"] = float(1 + max(int(each.file[4:].partition("/")[0]) for each in table.held))
     return figures
 
 
-def _at(table: ClaimsTable, draw: random.Random, count: int, rounds: int) -> Figures:
+def _at(table: ClaimsTable, draw: random.Random, plan: Plan) -> Figures:
     size = len(table.state.leases)
-    asked = list(requests(table, count, draw))
+    asked = list(requests(table, plan.requests, draw))
     checks = [wanted.check(asker(number)) for number, wanted in enumerate(asked)]
     reserves = [wanted.reserve(asker(number)) for number, wanted in enumerate(asked)]
     outcomes: Counter[str] = Counter()
-    check_us = [_times_us(checks, lambda each: _checked(table, each)) for _ in range(rounds)]
+    check_us = [_times_us(checks, lambda each: _checked(table, each)) for _ in range(plan.rounds)]
     reserve_us, release_us = [], []
-    for _ in range(rounds):
+    for _ in range(plan.rounds):
         outcomes.clear()
         granted_us, freed_us = _reserve_times_us(table, reserves, outcomes)
         reserve_us.append(granted_us)
@@ -83,7 +102,7 @@ def _at(table: ClaimsTable, draw: random.Random, count: int, rounds: int) -> Fig
         for label, share in (("p50", 0.5), ("p99", 0.99), ("slowest", 1.0)):
             figures[f"claims_{name}_{label}_us_{size}"] = min(quantile(times, share) for times in runs)
     for outcome, times in outcomes.items():
-        figures[f"claims_outcome_{outcome}_{size}"] = times / count
+        figures[f"claims_outcome_{outcome}_{size}"] = times / plan.requests
     return figures
 
 
@@ -151,5 +170,4 @@ def quantile(values: list[float], share: float) -> float:
 
 
 if __name__ == "__main__":
-    for figure, value in run().items():
-        print(f"{figure:45} {value:,.2f}")
+    print(json.dumps(run(int(sys.argv[1]), int(sys.argv[2]), QUICK if "quick" in sys.argv else FULL)))

@@ -40,9 +40,7 @@ RESERVATIONS_PER_AGENT_MAX: Final = (
 TARGETS_PER_REQUEST_MAX: Final = 100  # patterns in one request; bounds one decision to a few milliseconds.
 ALTERNATIVES_PER_REQUEST_MAX: Final = 256  # brace alternatives in one request; reading 64 takes 4 ms (measured).
 LOOKUP_STEPS_MAX: Final = 50_000  # names tried in the lock table for one request; about 0.1 s (2 us each, measured).
-CONFLICTS_SHOWN_MAX: Final = (
-    50  # conflicts in one answer, the most telling first; each costs the loop 35 us (measured).
-)
+CONFLICTS_SHOWN_MAX: Final = 30  # conflicts in one answer, the most telling first; 35 us each (measured).
 WARNINGS_SHOWN_MAX: Final = 20  # warnings in one answer; a file with a hundred claimed symbols warns of each.
 RELATION_STATES_MAX: Final = 5_000  # states searched for one request; about 20 ms (2 to 4 us each, measured).
 WAITERS_PER_PROJECT_MAX: Final = 128  # wishes in the queue; each arrival may look up what all of them wait for.

@@ -29,7 +29,7 @@ test: $(READY)   ## lint, types, then the whole test suite
 demo: $(READY)   ## three agents share this repository; watch them collide and talk
 	$(BIN)/python -m intermute demo $(ARGS)
 
-bench: $(READY)  ## the first benchmark: start-up, memory, lock table, durable reservations
+bench: $(READY)  ## the benchmark: start-up, memory, lock table, claims, durable reservations
 	$(BIN)/python -m loadtest $(ARGS)
 
 lint: $(READY)   ## format and fix what can be fixed

@@ -14,9 +14,9 @@ import trio
 
 from loadtest.client import LoadFailed, load
 from loadtest.durability import Plan, durability_figures
-from loadtest.in_process import lock_table_figures
+from loadtest.in_process import claims_figures, lock_table_figures
 from loadtest.references import EchoAsker, echo_server
-from loadtest.report import missed, table, write_json
+from loadtest.report import claims_curve, claims_source, missed, table, write_json
 from loadtest.server import ServerFailed, start_figures
 
 FULL = Plan(connections=64, rounds=2, seconds=5.0, reference_s=1.5)
@@ -36,11 +36,15 @@ def main() -> int:
         entries = QUICK_ENTRIES if options.quick else FULL_ENTRIES
         _say(f"lock table with {entries} entries")
         figures |= lock_table_figures(entries, options.seed)
+        _say(f"deciding among up to {entries} claims")
+        figures |= claims_figures(entries, options.seed, is_quick=options.quick)
     except (LoadFailed, ServerFailed) as failed:
         print(f"loadtest: {failed}", file=sys.stderr)
         return 1
     figures["took_s"] = time.monotonic() - started_s
     print(table(figures))
+    if "claims_held" in figures:
+        print(f"\n{claims_curve(figures)}\n{claims_source(figures)}")
     print(f"\ntook {figures['took_s']:.0f} s, {plan.connections} connections, seed {options.seed}")
     if late := missed(figures):
         print(f"missed: {', '.join(late)}")

@@ -24,13 +24,24 @@ class Line:
         return self.target is None or (value < self.target if self.is_ceiling else value >= self.target)
 
 
-# Targets: issue 2, "Speed and memory".
+# Targets: "Speed and memory" in issue 2, for claims in issue 3.
 LINES: Final = (
     Line("start_s", "start to first 200 of /health, median", "s", 1.0),
     Line("start_slowest_s", "  the slowest start", "s"),
     Line("idle_rss_mb", "idle resident memory", "MB", 70.0),
     Line("lock_table_check_p50_us", "lock table: check against {lock_table_entries:,.0f} entries, p50", "us", 50.0),
     Line("lock_table_check_p99_us", "  p99", "us"),
+    Line("claims_check_p50_us", "claims: check against {claims_held:,.0f} claims, p50", "us"),
+    Line("claims_check_p99_us", "  p99", "us", 2_000.0),
+    Line("claims_check_growth", "  p50, times that against 1,000", "x", 3.0),
+    Line("claims_reserve_p50_us", "claims: decide a reservation, p50", "us"),
+    Line("claims_reserve_p99_us", "  p99", "us", 2_000.0),
+    Line("claims_reserve_growth", "  p50, times that against 1,000", "x", 3.0),
+    Line("claims_bytes_each", "claims: memory of one", "B", 2_048.0),
+    Line("worst_pair_overlap_ms", "claims: worst pair of {worst_pair_of:,.0f}, overlap", "ms", 2.0),
+    Line("worst_pair_relation_ms", "  relation", "ms", 2.0),
+    Line("worst_pair_decide_ms", "  both, and the verdict", "ms"),
+    Line("worst_request_ms", "claims: the worst legal request", "ms"),
     Line("commits_per_s", "reference: single durable commits, this disk", "/s"),
     Line("echo_per_s", "reference: bare trio echo", "/s"),
     Line("echo_p50_ms", "  p50", "ms"),
@@ -63,6 +74,29 @@ def table(figures: Mapping[str, float]) -> str:
     rows = [_row(line, figures) for line in LINES if line.figure in figures]
     width = max(len(label) for label, _, _ in rows)
     return "\n".join(f"{label:<{width}}  {value:>14}  {verdict}".rstrip() for label, value, verdict in rows)
+
+
+def claims_curve(figures: Mapping[str, float]) -> str:
+    """Return the times by the number of claims held, a line for each number."""
+    names = ("check_p50", "check_p99", "reserve_p50", "reserve_p99", "release_p50")
+    sizes = sorted(int(name.rpartition("_")[2]) for name in figures if name.startswith("claims_check_p50_us_"))
+    lines = ["claims held" + "".join(f"{name.replace('_', ' '):>14}" for name in names) + "       granted"]
+    for size in sizes:
+        times = "".join(f"{figures[f'claims_{name}_us_{size}']:>11,.0f} us" for name in names)
+        lines.append(f"{size:>11,}{times}{figures.get(f'claims_outcome_granted_{size}', 0):>14.0%}")
+    return "\n".join(lines)
+
+
+def claims_source(figures: Mapping[str, float]) -> str:
+    """Return a line that tells what the claims were drawn from."""
+    prefix = "claims_files_"
+    files = ", ".join(
+        f"{name.removeprefix(prefix)} {count:,.0f}" for name, count in figures.items() if name.startswith(prefix)
+    )
+    return (
+        f"drawn from real files ({files}), {figures['claims_copies']:.0f} copies below prefixes of their own; "
+        "80 % files, 15 % directories, 5 % globs"
+    )
 
 
 def missed(figures: Mapping[str, float]) -> list[str]:

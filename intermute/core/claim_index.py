@@ -12,16 +12,33 @@ from intermute.core.claim_modes import clashes
 from intermute.core.claim_records import Claim, ClaimTarget
 from intermute.core.claims import Policy, decide_targets
 from intermute.core.findings import Finding, Verdict, in_precedence
-from intermute.core.lock_table import Entry, LockTable, Mode
+from intermute.core.lock_table import ALL_MODES, Entry, LockTable, Mode, Reach
 from intermute.core.lock_trie import WorkBudget
 from intermute.core.name_choices import Budget
+from intermute.core.patterns import PathLanes
 from intermute.core.relations import Relation
 from intermute.core.symbols import symbol_relation
 
-_MEETS: Final = {mine: tuple(held for held in Mode if clashes(Relation.UNKNOWN, mine, held)) for mine in Mode}
-"""The modes that can clash with each mode at all: no relation is stricter than the unknown one."""
-_INTENTIONS: Final = frozenset({Mode.IS, Mode.IX})
-"""They clash only with what is around all of their target, since below it and across it they say nothing."""
+
+def _reach(mine: Mode, held: Mode) -> Reach | None:
+    """Return where what is held in this mode can clash with mine; None where it cannot.
+
+    A symbol makes a relation of paths narrower or leaves it, so what is to be wider or equal has paths that are.
+    """
+    told = (Relation.EQUAL, Relation.CONTAINS, Relation.WITHIN, Relation.PARTIAL)
+    clashing = {relation for relation in told if clashes(relation, mine, held)}
+    if not clashing:
+        return None
+    if clashing <= {Relation.EQUAL, Relation.CONTAINS}:
+        return Reach.INSIDE
+    return Reach.AROUND if clashing <= {Relation.EQUAL, Relation.WITHIN} else Reach.MEETING
+
+
+_STRONGEST_FIRST: Final = (Mode.X, Mode.SIX, Mode.S, Mode.IX, Mode.IS)
+_REACHES: Final = {
+    mine: {held: reach for held in _STRONGEST_FIRST if (reach := _reach(mine, held)) is not None} for mine in Mode
+}
+"""For each mode the modes that can clash with it, those first of which most do, and where."""
 NOTHING: Final[frozenset[str]] = frozenset()
 
 
@@ -136,7 +153,7 @@ class ClaimIndex:
         budget = (work or Work()).steps
         for mine in requested.targets:
             for entry, _ in self._table.meeting(
-                mine.target.pattern, Mode, ignore_holder=requested.holder, budget=budget
+                mine.target.pattern, ALL_MODES, ignore_holder=requested.holder, budget=budget
             ):
                 claim, theirs = self._owner(entry)
                 is_apart = symbol_relation(mine.target.symbol, theirs.target.symbol) is Relation.DISJOINT
@@ -158,13 +175,17 @@ class ClaimIndex:
 
     def _decided(self, requested: Claim, policy: Policy, besides: Collection[str], work: Work) -> Iterator[Finding]:
         for mine in requested.targets:
-            look = self._table.perhaps_around if mine.mode in _INTENTIONS else self._table.meeting
-            found = look(mine.target.pattern, _MEETS[mine.mode], ignore_holder=requested.holder, budget=work.steps)
+            lanes = PathLanes(mine.target.pattern.alternatives)
+            found = self._table.meeting(
+                mine.target.pattern, _REACHES[mine.mode], ignore_holder=requested.holder, budget=work.steps, lanes=lanes
+            )
             for entry, example in found:
                 if entry.entry_id in besides:
                     continue
                 claim, theirs = self._owner(entry)
-                finding = decide_targets(requested, mine, claim, theirs, policy, example=example, pool=work.relations)
+                finding = decide_targets(
+                    requested, mine, claim, theirs, policy, example=example, pool=work.relations, lanes=lanes
+                )
                 if finding is not None:
                     yield finding
 

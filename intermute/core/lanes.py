@@ -13,6 +13,7 @@ from bisect import bisect_right
 from collections.abc import Hashable, Sequence
 from typing import Generic, TypeVar
 
+_SHORT_MAX = 255  # symbols; the longest file name of the file systems in use. A longer run is given as it was found.
 Token = TypeVar("Token", bound=Hashable)
 
 
@@ -93,6 +94,10 @@ class Lanes(ABC, Generic[Token]):
         one = self._traced(tokens, rows, lane, is_lane_first=True)
         if None not in tokens or None not in self.sequences[lane]:
             return one
+        # Every token needs a symbol, so that none may be shorter; and a name longer than any file's need not be.
+        least = max(len(side) - side.count(None) for side in (tokens, self.sequences[lane]))
+        if len(one) == least or least > _SHORT_MAX:
+            return one
         other = self._traced(tokens, rows, lane, is_lane_first=False)
         return one if len(one) <= len(other) else other
 
@@ -110,13 +115,20 @@ class Lanes(ABC, Generic[Token]):
             mine = tokens[at - 1] if at else None
             theirs = sequence[on - 1] if on else None
             earlier = rows[at - 1] >> first if at else 0
-            is_starred = on < len(sequence) and sequence[on] is None
-            can_go_lane = on > 0 and rows[at] >> (first + on - 1) & 1 and (theirs is None or (at > 0 and mine is None))
-            can_go_mine = earlier >> on & 1 and (mine is None or is_starred)
-            if mine is not None and theirs is not None and earlier & self.accepting(mine) >> first & 1 << (on - 1):
+            if (
+                mine is not None
+                and theirs is not None
+                and earlier >> (on - 1) & 1
+                and (mine == theirs or self.accepting(mine) >> (first + on - 1) & 1)
+            ):
                 pairs.append((mine, theirs))
                 at, on = at - 1, on - 1
-            elif can_go_lane and (is_lane_first or not can_go_mine):
+                continue
+            can_go_lane = on > 0 and rows[at] >> (first + on - 1) & 1 and (theirs is None or (at > 0 and mine is None))
+            if can_go_lane and not is_lane_first:
+                is_starred = on < len(sequence) and sequence[on] is None
+                can_go_lane = not (earlier >> on & 1 and (mine is None or is_starred))
+            if can_go_lane:
                 if theirs is not None:
                     pairs.append((None, theirs))
                 on -= 1

@@ -5,14 +5,14 @@ neither grants nor expires; it answers from what was added and removed.
 Source: claims.md section 4; design.md sections 7 and 8.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass
-from enum import StrEnum
+from enum import Enum, StrEnum, auto
 from itertools import chain, islice
-from typing import NamedTuple
+from typing import Final, NamedTuple
 
 from intermute.core.lock_trie import LockTrie, WorkBudget
-from intermute.core.patterns import PathLanes, Pattern, a_path_of, example_path
+from intermute.core.patterns import PathLanes, Pattern, a_path_of, example_path, overlap
 
 
 class Mode(StrEnum):
@@ -32,6 +32,24 @@ _COMPATIBLE: dict[Mode, frozenset[Mode]] = {
     Mode.SIX: frozenset({Mode.IS}),
     Mode.X: frozenset(),
 }
+
+
+class Reach(Enum):
+    """Which entries a question is about, of those that share a path with the asked pattern.
+
+    The last two are sure to have what they are about, and may have some others that share a path.
+    """
+
+    MEETING = auto()
+    """All of them."""
+    INSIDE = auto()
+    """Those that lie inside the asked pattern."""
+    AROUND = auto()
+    """Those that contain the asked pattern, read as `relations` reads it: a node by itself, whatever is below it."""
+
+
+ALL_MODES: Final = dict.fromkeys(Mode, Reach.MEETING)
+"""Every mode, and all that shares a path."""
 
 
 def compatible(a: Mode, b: Mode) -> bool:
@@ -133,31 +151,24 @@ class LockTable:
         Args: limit, how many entries to find at most; which ones, is stable but not otherwise promised.
         Raises: PatternTooBroad, once the budget is spent.
         """
-        return [*islice(self.meeting(pattern, Mode, ignore_holder=ignore_holder, budget=budget), limit)]
+        return [*islice(self.meeting(pattern, ALL_MODES, ignore_holder=ignore_holder, budget=budget), limit)]
 
     def meeting(
         self,
         pattern: Pattern,
-        modes: Iterable[Mode],
+        modes: Mapping[Mode, Reach],
         *,
         ignore_holder: str | None = None,
         budget: WorkBudget | None = None,
+        lanes: PathLanes | None = None,
     ) -> Iterator[Conflict]:
         """Yield the entries in these modes that share a path with the pattern; lazy, so the first few cost little.
 
+        Of each mode those are certain to come that its reach is about. Args: lanes, the pattern prepared.
         Raises: PatternTooBroad, while it is being taken from, once the budget is spent.
         """
-        return self._meeting(PathLanes(pattern.alternatives), modes, ignore_holder, budget or WorkBudget())
-
-    def perhaps_around(
-        self, pattern: Pattern, modes: Iterable[Mode], *, ignore_holder: str | None = None, budget: WorkBudget
-    ) -> Iterator[Conflict]:
-        """Yield, lazily, the entries in these modes that have one certain path of the pattern; the path is the example.
-
-        What contains the whole pattern is among them; what lies below it is not, so this costs no more than one path does.
-        Raises: PatternTooBroad, as `meeting`.
-        """
-        return self._meeting(PathLanes((a_path_of(pattern),)), modes, ignore_holder, budget)
+        lanes = lanes or PathLanes(pattern.alternatives)
+        return self._meeting(pattern, lanes, modes, ignore_holder, budget or WorkBudget())
 
     def sharing_path(self, pattern: Pattern, budget: WorkBudget) -> Iterator[Entry]:
         """Yield the entries in any mode that share a path with the pattern, without examples; lazy.
@@ -188,7 +199,7 @@ class LockTable:
         patterns of one request.
         Raises: PatternTooBroad, once the budget is spent.
         """
-        clashing = (held for held in Mode if not compatible(mode, held))
+        clashing = {held: Reach.MEETING for held in Mode if not compatible(mode, held)}
         found = self.meeting(pattern, clashing, ignore_holder=holder, budget=budget)
         return [*islice((each for each in found if each.entry.entry_id != besides), limit)]
 
@@ -197,17 +208,37 @@ class LockTable:
         return sum(trie.node_count() for trie in self._tries.values())
 
     def _meeting(
-        self, lanes: PathLanes, modes: Iterable[Mode], ignored: str | None, budget: WorkBudget
+        self,
+        pattern: Pattern,
+        lanes: PathLanes,
+        modes: Mapping[Mode, Reach],
+        ignored: str | None,
+        budget: WorkBudget,
     ) -> Iterator[Conflict]:
         seen: set[Entry] = set()
-        for slot in chain.from_iterable(self._tries[mode].meeting(lanes, budget) for mode in modes):
-            examples: dict[Pattern, str] = {}  # One pattern is often held by many.
+        reached = (self._reached(self._tries[mode], reach, pattern, lanes, budget) for mode, reach in modes.items())
+        for slot in chain.from_iterable(reached):
+            examples: dict[Pattern, str | None] = {}  # One pattern is often held by many.
             for entry in slot:
                 budget.spend()
                 if entry.holder == ignored or entry in seen:
                     continue
                 seen.add(entry)
-                example = examples.get(entry.pattern) or example_path(entry.pattern, lanes)
+                held = entry.pattern
+                if held not in examples:
+                    is_plain = pattern.is_plain and held.is_plain
+                    examples[held] = overlap(pattern, held) if is_plain else example_path(held, lanes)
+                example = examples[held]
                 assert example is not None  # The index and the automaton agree, or one of them is wrong.
-                examples[entry.pattern] = example
                 yield Conflict(entry, example)
+
+    @staticmethod
+    def _reached(
+        trie: LockTrie[_Slot], reach: Reach, pattern: Pattern, lanes: PathLanes, budget: WorkBudget
+    ) -> Iterator[_Slot]:
+        if reach is Reach.INSIDE:
+            return trie.inside(lanes, budget)
+        if reach is Reach.AROUND:
+            # What contains the whole pattern has any one path of it, and to ask for a path costs no more than a path.
+            return trie.meeting(PathLanes((a_path_of(pattern),)), budget)
+        return trie.meeting(lanes, budget)

@@ -93,6 +93,14 @@ class LockTrie(Generic[Held]):
         """
         return _meeting(self._root, lanes.entry(), lanes, budget)
 
+    def inside(self, lanes: PathLanes, budget: WorkBudget) -> Iterator[Held]:
+        """Yield what hangs at each alternative that may lie inside the prepared pattern: all that does, and some besides.
+
+        A root glob such as `**/*.py` overlaps everything, so whoever asks only for what it contains would otherwise be
+        shown the whole index. Lazy, and with the same bounds as `meeting`. Raises: PatternTooBroad.
+        """
+        return _inside(self._root, lanes.entry(), lanes, budget)
+
 
 class _Node(Generic[Held]):
     __slots__ = ("below", "exact", "globs", "names", "star")
@@ -212,6 +220,29 @@ def _meeting(node: _Node[Held], row: int, lanes: PathLanes, budget: WorkBudget) 
                 yield from _meeting(child, after, lanes, budget)
     if node.star is not None:
         yield from _meeting(node.star, lanes.spread(row), lanes, budget)
+
+
+def _inside(node: _Node[Held], row: int, lanes: PathLanes, budget: WorkBudget) -> Iterator[Held]:
+    """Yield what may lie inside the asked pattern.
+
+    A stored `*` or `**` stands for endlessly many names, and only what stands for endlessly many itself can take them
+    all. So there the walk goes on from such positions alone, and with `**` as if it stood for one name.
+    """
+    if node.below is not None:
+        yield node.below
+    if node.exact is not None and row & lanes.ends:
+        yield node.exact
+    endless = row & lanes.endless
+    if node.names is not None or node.globs is not None:
+        for name, child in _next_children(node, row, lanes):
+            budget.spend()
+            after = lanes.step(endless if isinstance(name, Glob) and None in name.tokens else row, name)
+            if after:
+                yield from _inside(child, after, lanes, budget)
+    if node.star is not None and endless:
+        stars = endless & lanes.stars
+        row = (endless & ~stars) << 1 | stars
+        yield from _inside(node.star, row | (row & lanes.stars) << 1, lanes, budget)
 
 
 def _next_children(node: _Node[Held], row: int, lanes: PathLanes) -> Iterable[tuple[Name, _Node[Held]]]:

@@ -17,6 +17,7 @@ NOT_A_DOT: Ranges = ((0x20, 0x2D), *ANY_CHARACTER[1:])
 
 _LAST = 0x10FFFF
 _READABLE = "abcdefghijklmnopqrstuvwxyz0123456789_-ABCDEFGHIJKLMNOPQRSTUVWXYZ"
+_READABLE_RANGES: Ranges = ((0x2D, 0x2D), (0x30, 0x39), (0x41, 0x5A), (0x5F, 0x5F), (0x61, 0x7A))
 _READABLE_TRIES_MAX = 64  # a guess: how far an example looks for a printable character before it takes any.
 _CAPITALS_END = 0x1E944  # the last block with capitals in Unicode 14 to 16 (Adlam) ends here.
 
@@ -62,9 +63,10 @@ def holds(ranges: Ranges, character: str) -> bool:
 
 def example_of(ranges: Ranges) -> str:
     """Return one character of the class, a readable one where there is one."""
-    for character in _READABLE:
-        if holds(ranges, character):
-            return character
+    if intersection(ranges, _READABLE_RANGES):
+        for character in _READABLE:
+            if holds(ranges, character):
+                return character
     tries = 0
     for low, high in ranges:
         for code in range(low, min(high, low + _READABLE_TRIES_MAX) + 1):

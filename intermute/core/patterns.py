@@ -33,10 +33,11 @@ from intermute.core.pattern_syntax import (
     path_names,
 )
 
-__all__ = ["BadPattern", "PathLanes", "Pattern", "example_path", "matches", "overlap", "parse"]
+__all__ = ["BadPattern", "PathLanes", "Pattern", "example_path", "matches", "meets", "overlap", "parse"]
 
 Tokens = tuple[CharacterToken | None, ...]
 
+_FEW = 8  # names that are compared one by one even where they lie side by side already; measured, about even there.
 _NOT_NAMES = ("", ".", "..")
 _DOT: Ranges = ((0x2E, 0x2E),)
 
@@ -62,6 +63,13 @@ def a_path_of(pattern: Pattern) -> tuple[str, ...]:
     return tuple(_common_name(name, name) for name in pattern.alternatives[0] if name is not None)
 
 
+def meets(a: Pattern, b: Pattern) -> bool:
+    """Tell the same without the path, in half the time."""
+    assert a.is_folded == b.is_folded
+    lanes = PathLanes(b.alternatives)
+    return any(lanes.meeting(alternative) for alternative in a.alternatives)
+
+
 def matches(pattern: Pattern, path: str) -> bool:
     """Tell whether the pattern matches this one path, read literally."""
     names = path_names(path, fold_case=pattern.is_folded)
@@ -71,7 +79,7 @@ def matches(pattern: Pattern, path: str) -> bool:
 class PathLanes(Lanes[Name]):
     """A pattern prepared for many questions: its alternatives side by side, over names."""
 
-    __slots__ = ("_accepted", "_bulk", "_globs", "_names", "_plain")
+    __slots__ = ("_accepted", "_bulk", "_globs", "_names", "_plain", "endless")
 
     def __init__(self, alternatives: Sequence[Alternative]) -> None:
         super().__init__(alternatives)
@@ -80,6 +88,11 @@ class PathLanes(Lanes[Name]):
         self._accepted: dict[Name, int] = {}
         self._bulk: NameLanes | None = None
         self._plain: dict[int, str] = {}
+        self.endless = self.stars
+        """The positions that take more names than any list of names: those of `**` and of segments with `*`."""
+        for name in self._globs:
+            if None in name.tokens:
+                self.endless |= self.places[name]
 
     def accepting(self, token: Name) -> int:
         if isinstance(token, str) and not self._globs:
@@ -109,14 +122,16 @@ class PathLanes(Lanes[Name]):
 
     def _meeting_names(self, token: Name) -> int:
         mask = self.places.get(token, 0)
-        is_undecided = False
-        for name in self._globs if isinstance(token, str) else self._names:
-            verdict = _quick_meet(token, name)
-            if verdict:
-                mask |= self.places[name]
-            is_undecided = is_undecided or verdict is None
-        if not is_undecided:
-            return mask
+        others = self._globs if isinstance(token, str) else self._names
+        if self._bulk is None or len(others) <= _FEW:
+            for name in others:
+                verdict = _quick_meet(token, name)
+                if verdict is None:
+                    break
+                if verdict:
+                    mask |= self.places[name]
+            else:
+                return mask
         if self._bulk is None:
             self._bulk = NameLanes([_tokens(name) for name in self._names])
         ends = self._bulk.meeting(_tokens(token))
@@ -225,7 +240,11 @@ def _common_name(a: Name | None, b: Name | None) -> str:
 
 def _common_characters(tokens: Tokens, lanes: NameLanes) -> str | None:
     pairs = lanes.trace(tokens)
-    return None if pairs is None else "".join(_common_character(one, other) for one, other in pairs)
+    return (
+        None
+        if pairs is None
+        else "".join(one if isinstance(one, str) else _common_character(one, other) for one, other in pairs)
+    )
 
 
 def _common_character(a: CharacterToken | None, b: CharacterToken | None) -> str:

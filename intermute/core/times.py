@@ -9,6 +9,7 @@ from datetime import UTC, datetime
 from intermute.core.ids import Micros
 
 SECOND_US = 1_000_000
+_SECONDS_CHARS = len("2026-11-20T13:05:02")
 
 
 @dataclass(frozen=True, slots=True)
@@ -22,7 +23,7 @@ class Now:
 def rfc3339(at_us: Micros) -> str:
     """Return the instant as the original prints it: UTC, up to six digits of fraction, trailing zeros trimmed."""
     whole, fraction = divmod(at_us, SECOND_US)
-    text = datetime.fromtimestamp(whole, UTC).strftime("%Y-%m-%dT%H:%M:%S")
+    text = datetime.fromtimestamp(whole, UTC).isoformat()[:_SECONDS_CHARS]  # strftime takes ten times as long.
     return f"{text}.{fraction:06d}".rstrip("0") + "Z" if fraction else f"{text}Z"
 
 

@@ -45,6 +45,17 @@ def test_loadtest_reports_every_figure(quick_run: tuple[Path, str, dict[str, Any
     assert document["figures"]["reservations_kept"] > 0
 
 
+def test_loadtest_reports_claims_as_a_curve(quick_run: tuple[Path, str, dict[str, Any]]) -> None:
+    """Each number of claims has a line of its own, every claim was granted, and requests were granted and refused."""
+    _, out, document = quick_run
+
+    figures = document["figures"]
+    assert [line.split()[0] for line in out.splitlines() if line.endswith("%")] == ["10", "1,000"]
+    assert figures["claims_refused_while_built"] == 0
+    assert 0.2 < figures["claims_outcome_granted_1000"] < 0.8
+    assert "drawn from real files (stdlib " in out
+
+
 def test_loadtest_leaves_nothing_behind(quick_run: tuple[Path, str, dict[str, Any]]) -> None:
     """Its directory is empty again."""
     scratch, _, _ = quick_run

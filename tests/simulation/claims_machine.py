@@ -373,5 +373,7 @@ class ContestingMachine(ClaimsMachine):
         self._grant(claim, outcome)
         self.contested |= {frozenset({outcome.id, each.id}) for each in obstacles}
         told = {each.reservation_id for each in outcome.contested or () if each.standing == "enforced"}
-        assert told == {each.id for each in obstacles}
+        is_cut = len(outcome.contested or ()) == limits.CONFLICTS_SHOWN_MAX
+        expected = {each.id for each in obstacles}
+        assert told <= expected if is_cut else told == expected
         self.model.settle(self.bench.mono_s)

@@ -11,6 +11,13 @@ from pathlib import Path
 from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
+LOOKS_INSIDE: Final = {
+    "loadtest/lock_table.py": ("core",),
+    "loadtest/claims_table.py": ("core", "project"),
+    "loadtest/claims_curve.py": ("core", "project"),
+    "loadtest/worst_cases.py": ("core", "project"),
+}
+"""The modules of the load test that measure inside a process, and the layers that they may know."""
 PACKAGES: Final = ("intermute", "supervisor", "loadtest", "tests")
 
 LAYERS: Final = ("core", "store", "project", "web", "app", "cli")
@@ -133,13 +140,9 @@ def _may_import(source: Source, imported: str, standard: frozenset[str]) -> bool
         case ["supervisor", *_]:
             return package in standard | {"supervisor", "trio"}
         case ["loadtest", *_] if package == "intermute":
-            return source.path == "loadtest/lock_table.py" and not _is_above_core(imported)
+            return layer_of(imported) in LOOKS_INSIDE.get(source.path, ())
         case _:
             return True
-
-
-def _is_above_core(imported: str) -> bool:
-    return layer_of(imported) not in (None, "core")
 
 
 def long_files(sources: Iterable[Source], lines_max: int = FILE_LINES_MAX) -> list[str]:

@@ -4,6 +4,8 @@ import httpx
 import pytest
 from calls import JSON_HEADER, Json, good, nothing_stored, refusal, register, reserve
 
+from intermute.core import limits
+
 CHECK = "/api/reservations/check"
 PLAIN = {"Accept": "text/plain"}
 
@@ -115,14 +117,14 @@ def test_check_follows_the_mode(client: httpx.Client, project: str, wish: Json, 
 
 def test_check_beyond_its_list_still_knows_what_is_taken(client: httpx.Client, project: str) -> None:
     """With more conflicts than are listed, every target still has a right verdict and somebody to talk to."""
-    for number in range(101):
+    for number in range(limits.CONFLICTS_SHOWN_MAX + 1):
         reserve(client, project, "anna", f"src/{number}")
     reserve(client, project, "ben", "docs/x.md")
 
     found = check(client, project, patterns=["src/**", "docs/**", "tests/**"])
 
     assert found["more_conflicts"] is True
-    assert len(found["conflicts"]) == 100
+    assert len(found["conflicts"]) == limits.CONFLICTS_SHOWN_MAX
     assert [(each["free"], each["held_by"]) for each in found["targets"]] == [
         (False, ["anna"]), (False, ["ben"]), (True, []),
     ]  # fmt: skip

@@ -18,7 +18,7 @@ from intermute.core.api.checks import (
     ValidateReservation,
 )
 from intermute.core.api.claims import AskedTargets, ConflictView
-from intermute.core.claim_index import FindingBounds, Work
+from intermute.core.claim_index import Work
 from intermute.core.claim_modes import CLASS_OF_MODE
 from intermute.core.claim_records import Claim
 from intermute.core.findings import Finding, in_precedence
@@ -26,13 +26,11 @@ from intermute.core.ids import AgentId
 from intermute.core.lease_book import NOBODY, Reservation, asked_for
 from intermute.core.targets import literal_wildcards, read_targets
 from intermute.project.handlers.finding_views import conflict_views
-from intermute.project.handlers.meetings import Meeting, alternatives, meet
+from intermute.project.handlers.meetings import Meeting, alternatives, bounds_after, meet
 from intermute.project.transaction import Desk, FromStore
 from intermute.store import reservations as rows
 from intermute.store.reservations import ReservationRow
 
-_LATE_BOUNDS = FindingBounds(conflicts=5, warnings=5)
-"""What is looked up for each target once the list is full: enough to name its holders."""
 _ADVICE = {
     Standing.ACTIVE: "It holds: go on.",
     Standing.UNKNOWN: "No reservation of this project has this id: reserve before you write.",
@@ -77,9 +75,7 @@ def _checked(asked: AskedTargets, query: CheckReservations | CheckTargets, desk:
     warnings: list[Finding] = []
     for target in asked_for(claim.targets):
         unit = replace(claim, targets=tuple(each for each in claim.targets if each.number == target.number))
-        left = limits.CONFLICTS_SHOWN_MAX + 1 - len(conflicts)
-        bounds = FindingBounds(conflicts=left) if left > _LATE_BOUNDS.conflicts else _LATE_BOUNDS
-        met = meet(unit, state, work=work, is_committed=True, bounds=bounds)
+        met = meet(unit, state, work=work, is_committed=True, bounds=bounds_after(len(conflicts)))
         conflicts += met.conflicts
         warnings += met.warnings
         holders = [state.agents.name_of(finding.claim.holder) for finding in met.conflicts]

@@ -23,6 +23,7 @@ from intermute.project.state import ProjectState
 
 _ALTERNATIVES_FOR_MAX = 10  # targets for which weaker modes are tried; each costs up to four look-ups.
 _FIRST_CONFLICT = FindingBounds(conflicts=1, warnings=0)
+_LATE_BOUNDS = FindingBounds(conflicts=5, warnings=5)  # enough to name the holders of a target.
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +42,15 @@ class Meeting:
     def is_cut(self) -> bool:
         """Tell whether there are more conflicts than an answer shows."""
         return len(self.conflicts) > limits.CONFLICTS_SHOWN_MAX
+
+
+def bounds_after(conflicts_found: int) -> FindingBounds:
+    """Return what to look up for the next one of many targets, when so many conflicts of others have been found.
+
+    An answer about a hundred targets must not take a hundred times as long: once its list is full, each gets a few.
+    """
+    left = limits.CONFLICTS_SHOWN_MAX + 1 - conflicts_found
+    return FindingBounds(conflicts=left) if left > _LATE_BOUNDS.conflicts else _LATE_BOUNDS
 
 
 def meet(

@@ -29,7 +29,7 @@ from intermute.core.targets import literal_wildcards, names_targets, parse_lifet
 from intermute.core.wishes import Idempotency, OnConflict, Wish, request_hash
 from intermute.project.handlers.finding_views import conflict_views
 from intermute.project.handlers.granting import grant, reservation_event_fields
-from intermute.project.handlers.meetings import Meeting, conflict_with, meet
+from intermute.project.handlers.meetings import Meeting, bounds_after, conflict_with, meet
 from intermute.project.handlers.overlaps import declared, tell_overlap
 from intermute.project.handlers.reservation_views import active_view, repeated_view
 from intermute.project.handlers.reservations import holder_named
@@ -248,11 +248,13 @@ def _granted_in_part(wish: Wish, met: Meeting, command: Reserve, work: Work, tx:
     kept: list[ClaimTarget] = []
     denied: list[Denied] = []
     warnings: list[Finding] = []
+    shown = 0
     for target in asked_for(claim.targets):
         unit = tuple(each for each in claim.targets if each.number == target.number)
-        found = meet(replace(claim, targets=unit), tx.state, work=work)
+        found = meet(replace(claim, targets=unit), tx.state, work=work, bounds=bounds_after(shown))
         if found.conflicts:
             views = conflict_views(found.shown, tx.state, tx.now)
+            shown += len(views)
             denied.append(Denied(n=target.number, target=target.target.text, conflicts=views))
         else:
             kept += unit

@@ -1,7 +1,8 @@
 """An index of claims: what one claim meets among many, without comparing it with each of them.
 
 The lock table finds the pairs of targets that share a path, `claims` decides each of them. Invariant: the answer is that of
-comparing every pair, up to the bounds that the asker sets.
+comparing every pair, up to the bounds that the asker sets; but for pairs whose relation would take too long to tell, of
+which those are left out that the walk shows to be harmless.
 """
 
 from collections.abc import Collection, Iterable, Iterator

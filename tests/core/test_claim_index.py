@@ -1,5 +1,7 @@
 """The index of claims answers what comparing every pair answers, and looks no further than a clash can be."""
 
+from collections.abc import Iterable
+
 from hypothesis import given, settings
 from hypothesis import strategies as st
 from pytest import mark
@@ -8,7 +10,7 @@ from intermute.core.claim_index import ClaimIndex, FindingBounds, Work
 from intermute.core.claim_records import Claim, ClaimTarget
 from intermute.core.claim_targets import parse_glob
 from intermute.core.claims import DEFAULT_POLICY, decide
-from intermute.core.findings import in_precedence
+from intermute.core.findings import Finding, FindingKind, in_precedence
 from intermute.core.ids import AgentId
 from intermute.core.lock_table import LockTable, Mode, Reach
 from intermute.core.lock_trie import WorkBudget
@@ -31,6 +33,11 @@ def claim(number: int, text: str, mode: Mode, holder: str = "ben") -> Claim:
     return Claim(f"r{number}", number, AgentId(holder), (ClaimTarget(0, parse_glob(text), mode),))
 
 
+def told(findings: Iterable[Finding]) -> list[tuple[str, FindingKind, Relation]]:
+    """Return what findings say, in their order."""
+    return [(each.claim.id, each.kind, each.relation) for each in findings if each.relation is not Relation.UNKNOWN]
+
+
 @settings(max_examples=500, deadline=None)
 @given(
     held=st.lists(st.tuples(TEXTS, st.sampled_from(Mode)), max_size=12),
@@ -38,7 +45,10 @@ def claim(number: int, text: str, mode: Mode, holder: str = "ben") -> Claim:
     mode=st.sampled_from(Mode),
 )
 def test_index_answers_what_every_pair_answers(held: list[tuple[str, Mode]], asked: str, mode: Mode) -> None:
-    """All modes, with symbols and without: the same findings, examples aside, of which any is as good."""
+    """All modes, with symbols and without: the same findings, examples aside, of which any is as good.
+
+    Left out are pairs whose relation takes too long to tell: the index may know that they cannot clash.
+    """
     index = ClaimIndex()
     claims = [claim(number, text, mode) for number, (text, mode) in enumerate(held)]
     for each in claims:
@@ -48,9 +58,7 @@ def test_index_answers_what_every_pair_answers(held: list[tuple[str, Mode]], ask
     found = index.findings(wish, DEFAULT_POLICY, ALL)
 
     expected = in_precedence(finding for each in claims for finding in decide(wish, each))
-    assert [(each.claim.id, each.kind, each.relation) for each in found] == [
-        (each.claim.id, each.kind, each.relation) for each in expected
-    ]
+    assert told(found) == told(expected)
 
 
 @settings(max_examples=500, deadline=None)
@@ -62,13 +70,13 @@ def test_reach_leaves_out_nothing_that_it_is_about(held: list[str], asked: str) 
     for number, pattern in enumerate(patterns):
         table.add(f"r{number}", pattern, "ben", Mode.X, number)
     wanted = parse_glob(asked).pattern
-    told = [relation(wanted, pattern, states_max=100_000) for pattern in patterns]
+    lies = [relation(wanted, pattern, states_max=100_000) for pattern in patterns]
 
     found = {reach: {conflict.entry.number for conflict in table.meeting(wanted, {Mode.X: reach})} for reach in Reach}
 
-    assert found[Reach.MEETING] == {number for number, each in enumerate(told) if each is not Relation.DISJOINT}
-    assert {number for number, each in enumerate(told) if each in INSIDE} <= found[Reach.INSIDE] <= found[Reach.MEETING]
-    assert {number for number, each in enumerate(told) if each in AROUND} <= found[Reach.AROUND] <= found[Reach.MEETING]
+    assert found[Reach.MEETING] == {number for number, each in enumerate(lies) if each is not Relation.DISJOINT}
+    assert {number for number, each in enumerate(lies) if each in INSIDE} <= found[Reach.INSIDE] <= found[Reach.MEETING]
+    assert {number for number, each in enumerate(lies) if each in AROUND} <= found[Reach.AROUND] <= found[Reach.MEETING]
 
 
 @mark.parametrize(

@@ -251,3 +251,17 @@ def test_reserve_in_anothers_name_with_a_token_is_refused(bench: Bench) -> None:
 def test_reserve_by_the_header_alone(bench: Bench) -> None:
     """X-Agent-ID says who reserves where the body does not."""
     assert bench.run(Reserve(path_pattern="a"), claiming("anna")).held_by == "anna"
+
+
+def test_partial_grant_of_many_targets_lists_few_conflicts(bench: Bench) -> None:
+    """Twenty targets in trouble share one list: each names somebody, and all together a few more than a refusal."""
+    for number in range(limits.CONFLICTS_SHOWN_MAX + 5):
+        bench.reserve("anna", f"src/{number}.py")
+
+    patterns = [f"src/**/{'?' * number}*.py" for number in range(20)]
+    granted = bench.run(Reserve(agent_id="ben", patterns=["free.md", *patterns], partial=True))
+
+    counts = [len(denied.conflicts) for denied in granted.denied]
+    assert len(counts) == len(patterns)
+    assert min(counts) > 0
+    assert sum(counts) <= limits.CONFLICTS_SHOWN_MAX + 5 * len(patterns)

@@ -10,7 +10,9 @@ import msgspec
 from intermute.core.ids import AgentId, Micros, ReservationId
 from intermute.core.lease_book import Reservation
 from intermute.core.lock_table import Mode
+from intermute.core.pages import first_page
 from intermute.core.patterns import Pattern
+from intermute.store.pages import chars_in
 from intermute.store.statements import Statement, to_json
 
 _COLUMNS: Final = "id, fence, holder, patterns, mode, reason, created_at_us, expires_at_us, ended_at_us, ended"
@@ -118,12 +120,13 @@ def one(connection: apsw.Connection, reservation_id: str) -> ReservationRow | No
 
 def page(
     connection: apsw.Connection, *, holder: AgentId | None, is_active: bool, before: int, limit: int
-) -> list[ReservationRow]:
-    """Return reservations with a fence below `before`, the newest first."""
+) -> tuple[list[ReservationRow], bool]:
+    """Return a page of reservations with a fence below `before`, the newest first, and tell whether there are more."""
     sql = _PAGE_OF_HOLDER if holder is not None else _PAGE_ACTIVE if is_active else _PAGE
-    values = {"holder": holder, "active": int(is_active), "before": before, "limit": limit}
+    values = {"holder": holder, "active": int(is_active), "before": before, "limit": limit + 1}
     used = {name: value for name, value in values.items() if f":{name}" in sql}
-    return [_row(row) for row in connection.execute(sql, used)]
+    page, has_more = first_page(connection.execute(sql, used), limit, chars_in)
+    return [_row(row) for row in page], has_more
 
 
 def _row(row: Sequence[Any]) -> ReservationRow:  # Any: SQLite's dynamic columns; the STRICT schema says what they are.

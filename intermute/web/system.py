@@ -13,7 +13,7 @@ from intermute.core.api import system as api
 from intermute.core.errors import ForeignProject, ShuttingDown
 from intermute.core.events import is_for, on_the_wire, parse_types
 from intermute.core.ids import ProjectName
-from intermute.project.handlers.inbox import page_size
+from intermute.core.pages import page_size
 from intermute.project.project import Project
 from intermute.project.registry import Registry
 from intermute.web.answer import Answer

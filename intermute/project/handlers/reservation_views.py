@@ -18,9 +18,9 @@ from intermute.core.errors import UnknownReservation
 from intermute.core.ids import Micros
 from intermute.core.lease_book import Clash, Reservation
 from intermute.core.lock_table import Mode
+from intermute.core.pages import page_size
 from intermute.core.targets import MODE_NAMES, parse_mode, parse_targets
 from intermute.core.times import Now, rfc3339
-from intermute.project.handlers.inbox import page_size
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Desk, FromStore
 from intermute.store import reservations as rows
@@ -148,11 +148,10 @@ def list_reservations(query: ListReservations, desk: Desk) -> FromStore[Reservat
     before = min(query.cursor, _NEWEST) if query.cursor else _NEWEST
 
     def work(connection: apsw.Connection) -> ReservationList:
-        found = rows.page(connection, holder=holder, is_active=is_active, before=before, limit=limit + 1)
-        page = found[:limit]
+        page, has_more = rows.page(connection, holder=holder, is_active=is_active, before=before, limit=limit)
         return ReservationList(
             reservations=[_row_view(row, desk) for row in page],
-            next_cursor=page[-1].fence if len(found) > limit else None,
+            next_cursor=page[-1].fence if has_more else None,
         )
 
     return FromStore(work)

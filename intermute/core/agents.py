@@ -4,6 +4,7 @@ Decided here and nowhere else: an address is an id or a name; names of live agen
 has been silent for `limits.AGENT_SILENCE_S`; a token binds a caller to its agent. Source: design.md 6, contract.md 8.
 """
 
+import hashlib
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -60,6 +61,11 @@ class Identity:
 
     address: AgentId | None
     is_verified: bool
+
+
+def hash_of_token(token: str) -> bytes:
+    """Return what is kept of a token; it has 192 random bits, so a plain digest is enough."""
+    return hashlib.sha256(token.encode()).digest()
 
 
 def session_key(session_id: str) -> str:

@@ -11,10 +11,11 @@ from functools import partial
 import trio
 
 from intermute.core import limits
-from intermute.core.agents import Caller
+from intermute.core.agents import Caller, Directory, Identity
 from intermute.core.errors import ProjectParked, ShuttingDown, StorageUnavailable, TooManyProjects
 from intermute.core.ids import ProjectName, RandomBits, project_tag, tag_of
 from intermute.project.actor import run_actor
+from intermute.project.arrivals import Arrivals
 from intermute.project.blank import BlankProject
 from intermute.project.clock import Clock, ProjectClock
 from intermute.project.handlers.table import COMMANDS
@@ -60,6 +61,7 @@ class Registry:
         self._open: dict[ProjectName, Project] = {}
         self._locks: dict[ProjectName, trio.Lock] = {}
         self._tags: dict[str, ProjectName] = {}
+        self.arrivals = Arrivals()
         self._is_stopping = False
         self._blank_clock = ProjectClock(clock)
         self._blank = BlankProject(self._blank_clock.now())
@@ -91,6 +93,10 @@ class Registry:
         if type(question) in COMMANDS:
             return self._blank.rehearse(name, question, caller, now, self._random_bits)
         return self._blank.answer(name, question, caller, now)
+
+    def identify_stranger(self, caller: Caller) -> Identity:
+        """Tell who calls a project that does not exist. Raises: AgentHeaderMissing, AgentIdentityMismatch."""
+        return Directory().identify(caller)
 
     async def project(self, name: ProjectName) -> Project:
         """Return the project, opened if need be.
@@ -166,6 +172,7 @@ class Registry:
     def stop(self) -> None:
         """Open no more projects, and send everyone home who waits for events."""
         self._is_stopping = True
+        self.arrivals.close()
         for project in self._open.values():
             project.hub.close()
 
@@ -206,6 +213,7 @@ class Registry:
         if self._tags.get(project_tag(name)) != name:
             self._tags[project_tag(name)] = name
             self.directory.note(name)
+            self.arrivals.note(name)
             self._log("project.opened", project=name, head=project.hub.head, reservations=project.known_leases())
 
     async def _make_room(self) -> None:

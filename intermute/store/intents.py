@@ -10,8 +10,9 @@ import msgspec
 from intermute.core.ids import AgentId, IntentId, Micros, ReservationId
 from intermute.core.intents import ACTIVE, Intent, IntentState
 from intermute.core.lease_book import asked_for
+from intermute.core.pages import first_page
 from intermute.core.work_operations import Operation
-from intermute.store.pages import within_page
+from intermute.store.pages import chars_in
 from intermute.store.reservations import StoredTarget, stored_targets
 from intermute.store.statements import Statement, to_json
 
@@ -176,9 +177,8 @@ def page(
         "limit": limit + 1,
     }
     used = {name: value for name, value in values.items() if f":{name}" in sql}
-    rows = connection.execute(sql, used).fetchall()
-    found = list(within_page(rows[:limit]))
-    return [_row(row) for row in found], len(found) < len(rows)
+    found, has_more = first_page(connection.execute(sql, used), limit, chars_in)
+    return [_row(row) for row in found], has_more
 
 
 def _row(row: Sequence[Any]) -> IntentRow:  # Any: SQLite's dynamic columns; the STRICT schema says what they are.

@@ -11,6 +11,11 @@ def within_page(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:  # An
     chars = 0
     for row in rows:
         yield row
-        chars += sum(len(value) for value in row if isinstance(value, str))
+        chars += chars_in(row)
         if chars >= limits.PAGE_CHARS_MAX:
             return
+
+
+def chars_in(row: Sequence[Any]) -> int:  # Any: as above.
+    """Return how many characters of text the row has."""
+    return sum(len(value) for value in row if isinstance(value, str))

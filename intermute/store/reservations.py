@@ -11,9 +11,11 @@ from intermute.core.claim_records import ClaimTarget
 from intermute.core.ids import AgentId, Micros, ReservationId
 from intermute.core.lease_book import Reservation
 from intermute.core.lock_table import Mode
+from intermute.core.pages import first_page
 from intermute.core.targets import PARSERS, kind_of
 from intermute.core.wishes import Idempotency
 from intermute.core.work_operations import Operation
+from intermute.store.pages import chars_in
 from intermute.store.statements import Statement, to_json
 
 _COLUMNS: Final = (
@@ -194,12 +196,13 @@ def of_key(connection: apsw.Connection, key: str) -> list[ReservationRow]:
 
 def page(
     connection: apsw.Connection, *, holder: AgentId | None, is_active: bool, before: int, limit: int
-) -> list[ReservationRow]:
-    """Return reservations with a fence below `before`, the newest first."""
+) -> tuple[list[ReservationRow], bool]:
+    """Return a page of reservations with a fence below `before`, the newest first, and tell whether there are more."""
     sql = _PAGE_OF_HOLDER if holder is not None else _PAGE_ACTIVE if is_active else _PAGE
-    values = {"holder": holder, "active": int(is_active), "before": before, "limit": limit}
+    values = {"holder": holder, "active": int(is_active), "before": before, "limit": limit + 1}
     used = {name: value for name, value in values.items() if f":{name}" in sql}
-    return [_row(row) for row in connection.execute(sql, used)]
+    page, has_more = first_page(connection.execute(sql, used), limit, chars_in)
+    return [_row(row) for row in page], has_more
 
 
 def _row(row: Sequence[Any]) -> ReservationRow:  # Any: SQLite's dynamic columns; the STRICT schema says what they are.

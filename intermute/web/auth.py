@@ -9,10 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from intermute.core.agents import Caller
+from intermute.core.agents import Caller, hash_of_token
 from intermute.core.errors import Unauthorized
 from intermute.core.ids import ProjectName
-from intermute.project.handlers.agents import hash_of_token
 from intermute.web.answer import Call, Peer
 from intermute.web.keys import Keys, KeysRefused, load_keys
 

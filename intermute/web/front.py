@@ -22,8 +22,8 @@ from intermute.core.errors import (
 )
 from intermute.core.ids import DEFAULT_PROJECT, ProjectName, normal_project_name
 from intermute.core.operations import Operation, ProjectRule
+from intermute.core.pages import page_size
 from intermute.core.times import sortable
-from intermute.project.handlers.inbox import page_size
 from intermute.project.registry import Registry
 from intermute.web.accept import prefers_text
 from intermute.web.answer import PLAIN_TYPE, Answer, Call

@@ -60,6 +60,7 @@ class HealthReport:
             "pid": os.getpid(),
             "uptime_s": round(trio.current_time() - self._started_s, 1),
             "open_projects": len(self._registry.open_projects()),
+            "waiting_readers": len(self._registry.arrivals),
             "parts": [
                 {"name": child.name, **_child(child)} for child in children if not child.name.startswith(CHILD_PREFIX)
             ],

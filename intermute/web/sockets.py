@@ -4,16 +4,20 @@ Gate, identity and subscription come before the handshake is accepted, so nothin
 an ordinary HTTP answer. Incoming messages are read and dropped; a reader task always drains them.
 """
 
+from collections.abc import Awaitable, Callable
 from dataclasses import dataclass
+from functools import partial
 from typing import Final
 
 import msgspec
 import trio
 from quart.wrappers import Websocket
 
+from intermute.core.agents import Caller, Directory, Identity
 from intermute.core.api.system import EventPage, ListEvents
 from intermute.core.errors import AgentIdentityMismatch, DomainError, InvalidRequest, ShuttingDown
 from intermute.core.events import is_for, on_the_wire, parse_types
+from intermute.core.ids import ProjectName
 from intermute.core.operations import Operation
 from intermute.project.project import Project
 from intermute.web.answer import Answer, Call
@@ -39,6 +43,16 @@ class _Close:
     reason: str
 
 
+@dataclass(frozen=True, slots=True)
+class _Wish:
+    """What a client asks for: the log of which project, from where, as whom."""
+
+    project: ProjectName
+    caller: Caller
+    query: ListEvents
+    is_of_agent: bool
+
+
 @dataclass(slots=True)
 class _Subscription:
     """One reader of the log: where it is, and what it wants to see."""
@@ -61,45 +75,84 @@ class Sockets:
         if refusal is not None:
             return error_answer(refusal)
         try:
-            subscription = await self._subscription(call, agent)
-            with subscription.project.hub.subscription():
-                await socket.accept()
-                close = await self._stream(socket, subscription)
-                await socket.close(close.code, close.reason)
+            wish = await self._wish(call, agent)
+            if self._front.registry.knows(wish.project):
+                await self._follow(socket, wish)
+            else:
+                await self._await_project(socket, wish)
         except DomainError as error:
             return error_answer(error)
         return None
 
-    async def _subscription(self, call: Call, agent: str | None) -> _Subscription:
+    async def _wish(self, call: Call, agent: str | None) -> _Wish:
         principal = self._front.authenticate(call)
         path = {} if agent is None else {"agent": agent.strip("/")}
         query = decode(_STREAM, path, call.query, b"")
         if agent is not None and not path["agent"]:
             raise InvalidRequest([("agent", "name the agent in the path: /ws/agents/{agent}")])
         name = await self._front.project_for(_STREAM, query, principal)
-        project = await self._front.registry.project(name)
-        identity = project.identify(principal.caller)
-        directory = project.known_state().agents
-        if agent is not None and identity.address not in (None, directory.canonical(query.agent)):
-            raise AgentIdentityMismatch
+        return _Wish(name, principal.caller, query, agent is not None)
+
+    async def _follow(self, socket: Websocket, wish: _Wish) -> None:
+        subscription = await self._subscription(wish)
+        with subscription.project.hub.subscription():
+            await socket.accept()
+            await _stream(socket, partial(_write, socket, subscription))
+
+    async def _await_project(self, socket: Websocket, wish: _Wish) -> None:
+        """Serve a reader of a project that does not exist: it waits without a file, and then misses nothing."""
+        registry = self._front.registry
+        _check_reader(registry.identify_stranger(wish.caller), wish, Directory())
+
+        async def write() -> _Close:
+            await arrived.wait()
+            cursor = wish.query.since_cursor or 0
+            try:
+                registry.arrivals.check_open()
+                subscription = await self._subscription(wish)
+                subscription.cursor = cursor
+                with subscription.project.hub.subscription():
+                    return await _write(socket, subscription)
+            except DomainError as error:
+                return _told(error, cursor)
+
+        with registry.arrivals.expecting(wish.project) as arrived:
+            await socket.accept()
+            await _stream(socket, write)
+
+    async def _subscription(self, wish: _Wish) -> _Subscription:
+        project = await self._front.registry.project(wish.project)
+        _check_reader(project.identify(wish.caller), wish, project.known_state().agents)
+        query = wish.query
         cursor = project.hub.head if query.since_cursor is None else query.since_cursor
         return _Subscription(project, cursor, query.agent, parse_types(query.type))
 
-    async def _stream(self, socket: Websocket, subscription: _Subscription) -> _Close:
-        """Run writer and reader of one socket; the first to end says how the socket is closed."""
-        endings: list[_Close] = []
-        async with trio.open_nursery() as nursery:
 
-            def ends(close: _Close) -> None:
-                endings.append(close)
-                nursery.cancel_scope.cancel()
+def _check_reader(identity: Identity, wish: _Wish, directory: Directory) -> None:
+    if wish.is_of_agent and identity.address not in (None, directory.canonical(wish.query.agent or "")):
+        raise AgentIdentityMismatch
 
-            async def drain() -> None:
-                ends(await _drain(socket))
 
-            nursery.start_soon(drain)
-            ends(await _write(socket, subscription))
-        return endings[0]
+async def _stream(socket: Websocket, write: Callable[[], Awaitable[_Close]]) -> None:
+    """Run writer and reader of one socket; the first to end says how the socket is closed."""
+    endings: list[_Close] = []
+    async with trio.open_nursery() as nursery:
+
+        def ends(close: _Close) -> None:
+            endings.append(close)
+            nursery.cancel_scope.cancel()
+
+        async def drain() -> None:
+            ends(await _drain(socket))
+
+        nursery.start_soon(drain)
+        ends(await write())
+    await socket.close(endings[0].code, endings[0].reason)
+
+
+def _told(error: DomainError, cursor: int) -> _Close:
+    code = _GOING_AWAY if isinstance(error, ShuttingDown) else _TRY_AGAIN
+    return _Close(code, f"{error.code}: come back with since_cursor={cursor}")
 
 
 async def _write(socket: Websocket, subscription: _Subscription) -> _Close:
@@ -111,8 +164,7 @@ async def _write(socket: Websocket, subscription: _Subscription) -> _Close:
             await project.hub.wait_beyond(subscription.cursor)
             page = await project.events_after(subscription.cursor, _PAGE)
         except DomainError as error:
-            code = _GOING_AWAY if isinstance(error, ShuttingDown) else _TRY_AGAIN
-            return _Close(code, f"{error.code}: come back with since_cursor={subscription.cursor}")
+            return _told(error, subscription.cursor)
         asked_as = subscription.asked_as
         reader = project.known_state().agents.addresses_of(asked_as) if asked_as else None
         for event in page:

@@ -13,7 +13,7 @@ from intermute.core.api import system as api
 from intermute.core.errors import ForeignProject, ShuttingDown
 from intermute.core.events import is_for, on_the_wire, parse_types
 from intermute.core.ids import ProjectName
-from intermute.project.handlers.inbox import page_size
+from intermute.core.pages import page_size
 from intermute.project.project import Project
 from intermute.project.registry import Registry
 from intermute.web.answer import Answer
@@ -40,8 +40,8 @@ async def list_events(
     assert project is not None
     assert principal is not None
     cursor = query.since_cursor or 0
-    if not query.wait_seconds and not around.registry.knows(project):
-        await trio.lowlevel.checkpoint()
+    until_s = trio.current_time() + (query.wait_seconds or 0)
+    if not around.registry.knows(project) and not await _arrives(project, principal, until_s, around.registry):
         return api.EventPage(events=[], cursor=cursor)
     opened = await around.registry.project(project)
     opened.identify(principal.caller)
@@ -50,11 +50,21 @@ async def list_events(
         if page.events or page.cursor < opened.hub.head:
             return page
         # A server that is shutting down sends waiters home with what they have, which is nothing new.
-        with trio.move_on_after(query.wait_seconds or 0), suppress(ShuttingDown):
+        with trio.move_on_at(until_s), suppress(ShuttingDown):
             while not page.events:
                 await opened.hub.wait_beyond(page.cursor)
                 page = await _look(opened, query, page.cursor)
     return page
+
+
+async def _arrives(project: ProjectName, principal: Principal, until_s: float, registry: Registry) -> bool:
+    """Tell whether the project comes into being in time; whoever waits for it opens nothing and leaves no file behind."""
+    registry.identify_stranger(principal.caller)
+    await trio.lowlevel.checkpoint()
+    if until_s > trio.current_time() and not registry.knows(project):
+        with registry.arrivals.expecting(project) as arrived, trio.move_on_at(until_s):
+            await arrived.wait()
+    return registry.knows(project)
 
 
 async def _look(project: Project, query: api.ListEvents, cursor: int) -> api.EventPage:

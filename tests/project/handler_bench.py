@@ -10,7 +10,7 @@ from typing import Any, Final
 
 import apsw
 
-from intermute.core.agents import Caller
+from intermute.core.agents import Caller, hash_of_token
 from intermute.core.api.agents import Heartbeat, RegisterAgent, Registered
 from intermute.core.api.messages import Inbox, MessagePage, SendMessage, Sent
 from intermute.core.api.reservations import ReservationView, Reserve
@@ -18,7 +18,6 @@ from intermute.core.errors import DomainError
 from intermute.core.events import Event
 from intermute.core.ids import Micros, ProjectName
 from intermute.core.times import SECOND_US, Now
-from intermute.project.handlers.agents import hash_of_token
 from intermute.project.handlers.liveness import Tick, expire_due
 from intermute.project.handlers.table import COMMANDS, QUERIES, fact_fetcher
 from intermute.project.state import ProjectState, load_state

@@ -5,14 +5,16 @@ from pathlib import Path
 import pytest
 import trio
 import trio.testing
+from handler_bench import Bench
 from open_projects import DEMO, Service, serving
 from trio.testing import MockClock
 
 from intermute.core import limits
-from intermute.core.api.agents import ListAgents
+from intermute.core.api.agents import ListAgents, Presence, RegisterAgent
 from intermute.core.api.checks import CheckReservations
 from intermute.core.api.forecasts import ForecastPlan, PlanStep, Reconcile
 from intermute.core.api.messages import Inbox, SendMessage
+from intermute.core.api.reservations import ListReservations, Reserve
 from intermute.core.errors import Overloaded
 from intermute.core.events import Event, EventType
 from intermute.core.ids import Micros
@@ -164,3 +166,51 @@ async def test_page_of_long_messages_ends_early(tmp_path: Path, autojump_clock: 
 
         assert [message_id for page in pages for message_id in page] == sent
         assert {len(page) for page in pages[:-1]} == {limits.PAGE_CHARS_MAX // limits.BODY_CHARS_MAX}
+
+
+def test_page_of_long_reservations_ends_early() -> None:
+    """So do reservations; following `next_cursor` gives each of them once, the newest first."""
+    bench = Bench()
+    long = "x" * (limits.LINE_CHARS_MAX - 10)
+    for n in range(50):
+        bench.run(Reserve(agent_id="anna", paths=[f"a{n}/{long}{each}" for each in range(99)]))
+    fences: list[int] = []
+    cursor = None
+    while True:
+        page = bench.ask(ListReservations(cursor=cursor))
+        assert sum(len(path) for each in page.reservations for path in each.patterns) < limits.PAGE_CHARS_MAX + 200_000
+        fences += [each.fence for each in page.reservations]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+
+    assert fences == list(range(50, 0, -1))
+
+
+@pytest.mark.parametrize("question", [Presence, ListAgents])
+def test_page_of_talkative_agents_ends_early(question: type[Presence] | type[ListAgents]) -> None:
+    """So do agents and what they say of themselves."""
+    bench = Bench()
+    for n in range(300):
+        bench.run(RegisterAgent(name=f"a{n}", metadata={"objective": "x" * 8000, "status": "y" * 8000}))
+    seen: list[str] = []
+    cursor = None
+    while True:
+        page = bench.ask(question(cursor=cursor))
+        assert len(page.agents) * 16_000 < limits.PAGE_CHARS_MAX + 16_500
+        seen += [each.name for each in page.agents]
+        cursor = page.next_cursor
+        if cursor is None:
+            break
+
+    assert sorted(seen) == sorted(f"a{n}" for n in range(300))
+
+
+def test_page_of_agents_takes_any_cursor() -> None:
+    """A cursor beyond the end, however far, is an empty last page."""
+    bench = Bench()
+    bench.register("anna")
+
+    assert bench.ask(Presence(cursor=2**70)).agents == []
+    assert bench.ask(ListAgents(cursor=2**70)).agents == []
+    assert len(bench.ask(Presence(limit=1)).agents) == 1

@@ -156,11 +156,19 @@ def test_wait_in_an_unused_project_hears_its_first_event(
 ) -> None:
     """A reader may be there before anybody else."""
     waiting = helper.submit(wait_for, server, project)
-    until_waiting(client, project)
+    until(lambda: good(client.get("/health"))["process"]["waiting_readers"] == 1, "a reader without a project")
 
     register(client, project, "first")
 
     assert [event["name"] for event in waiting.result(PATIENCE_S)["events"]] == ["first"]
+
+
+def test_wait_for_a_mistyped_project_leaves_no_trace(client: httpx.Client, project: str) -> None:
+    """Nobody has to clean up after a typo: there is no project before somebody writes to it."""
+    found = good(client.get("/api/events", params={"project": project, "wait_seconds": 0.05, "since_cursor": 7}))
+
+    assert found == {"events": [], "cursor": 7}
+    assert project not in [each["project"] for each in good(client.get("/api/projects"))["projects"]]
 
 
 @pytest.mark.parametrize(("wait", "status"), [("55", 200), ("55.001", 400), ("0", 200), ("-0.001", 400)])

@@ -7,9 +7,14 @@ import json
 
 import httpx
 import pytest
-from calls import events, head, mark, register, release, reserve, send
+from calls import events, good, head, mark, register, release, reserve, send
 from server_process import ServerProcess
 from sockets import next_events, open_socket
+
+
+def projects(client: httpx.Client) -> list[str]:
+    """Return the names of all projects."""
+    return [each["project"] for each in good(client.get("/api/projects"))["projects"]]
 
 
 async def test_socket_pushes_live_events_in_order(server: ServerProcess, client: httpx.Client, project: str) -> None:
@@ -156,6 +161,19 @@ async def test_socket_hears_nothing_of_other_projects(
         received = await next_events(opened, 1)
 
     assert (received[0]["project"], received[0]["message_id"]) == (project, mine["message_id"])
+
+
+async def test_socket_may_be_there_before_its_project(
+    server: ServerProcess, client: httpx.Client, project: str
+) -> None:
+    """A reader that waits for a project makes none, and misses nothing of the one that comes."""
+    async with open_socket(server, "/ws/events", project=project) as opened:
+        assert project not in projects(client)
+
+        register(client, project, "first")
+        register(client, project, "second")
+
+        assert [event["name"] for event in await next_events(opened, 2)] == ["first", "second"]
 
 
 async def test_type_filter_lets_only_these_types_through(

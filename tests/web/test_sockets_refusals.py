@@ -185,6 +185,7 @@ async def test_closed_sockets_are_forgotten(server: ServerProcess, client: httpx
     def readers() -> int:
         return int(good(client.get("/health", params={"project": project}))["projects"][0]["subscribers"])
 
+    register(client, project, "anna")
     async with open_socket(server, "/ws/events", project=project):
         assert readers() == 1
 

@@ -86,6 +86,8 @@ class Presence(Input, kw_only=True, frozen=True):
     repo: str | None = None
     active_bead_id: str | None = None
     active: bool | None = None
+    limit: Limit | None = None
+    cursor: Annotated[int, Meta(ge=0, description="`next_cursor` of the page before.")] | None = None
 
 
 class PresenceView(View, kw_only=True, frozen=True):
@@ -106,9 +108,10 @@ class PresenceView(View, kw_only=True, frozen=True):
 
 
 class PresenceList(View, kw_only=True, frozen=True):
-    """The presence of all agents that matched."""
+    """A page of the agents that matched."""
 
     agents: list[PresenceView]
+    next_cursor: int | None = None
 
 
 class Heartbeat(Input, kw_only=True, frozen=True):

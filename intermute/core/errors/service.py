@@ -42,8 +42,14 @@ class TooManySubscribers(DomainError):
     code = "too_many_subscribers"
     retry_after_s = 30.0
 
+    def __init__(self, *, is_absent: bool = False) -> None:
+        super().__init__()
+        self.is_absent = is_absent
+
     @property
     def message(self) -> str:
+        if self.is_absent:
+            return f"{limits.ABSENT_READERS_MAX} readers wait for projects that do not exist, which is the limit: check the project's name, or register an agent in it first."
         return f"{limits.SUBSCRIBERS_PER_PROJECT_MAX} readers follow this project, which is the limit: close some, or poll GET /api/events."
 
 

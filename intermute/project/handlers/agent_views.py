@@ -1,5 +1,7 @@
 """Reading agents: lists, one of them, presence, and the heartbeat that changes memory only."""
 
+from itertools import islice
+
 import apsw
 import msgspec
 
@@ -18,6 +20,7 @@ from intermute.core.api.agents import (
 )
 from intermute.core.errors import AgentIdentityMismatch, InvalidFocusState, UnknownAgent
 from intermute.core.ids import ProjectName
+from intermute.core.pages import first_page, page_size
 from intermute.core.times import Now, rfc3339_seconds
 from intermute.project.transaction import Desk, FromStore, hear
 
@@ -45,12 +48,11 @@ def list_agents(query: ListAgents, desk: Desk) -> AgentList:
     """Return a page of agents, the most recently seen first."""
     wished = frozenset(part.strip() for part in (query.capability or "").split(",") if part.strip())
     found = with_any_capability(_stored(desk, is_active=query.active), wished)
-    limit = min(query.limit or limits.LIST_DEFAULT, limits.PAGE_MAX) if (query.limit or 1) > 0 else limits.LIST_DEFAULT
-    start = query.cursor or 0
-    page = found[start : start + limit]
+    start = min(query.cursor or 0, len(found))
+    page, has_more = first_page(islice(found, start, None), page_size(query.limit, limits.LIST_DEFAULT), _chars)
     return AgentList(
         agents=[agent_view(agent, desk.project, desk.now) for agent in page],
-        next_cursor=start + limit if len(found) > start + limit else None,
+        next_cursor=start + len(page) if has_more else None,
     )
 
 
@@ -63,22 +65,30 @@ def get_agent(query: GetAgent, desk: Desk) -> AgentView:
 
 
 def presence(query: Presence, desk: Desk) -> FromStore[PresenceList]:
-    """Return what the agents say they work on (contract.md 1.2)."""
+    """Return a page of what the agents say they work on (contract.md 1.2)."""
     agents = _stored(desk, is_active=query.active)
+    start = min(query.cursor or 0, len(agents))
 
     # It needs no disk, but reading what ten thousand agents say takes seconds, which the loop does not have.
     def work(_connection: apsw.Connection) -> PresenceList:
-        views = (_presence_view(agent, desk.now) for agent in agents)
+        found = (agent for agent in agents if _says(agent, "repo", query.repo))
+        found = (agent for agent in found if _says(agent, "active_bead_id", query.active_bead_id))
+        page, has_more = first_page(islice(found, start, None), page_size(query.limit, limits.LIST_DEFAULT), _chars)
         return PresenceList(
-            agents=[
-                view
-                for view in views
-                if (not query.repo or view.repo == query.repo.strip())
-                and (not query.active_bead_id or view.active_bead_id == query.active_bead_id.strip())
-            ]
+            agents=[_presence_view(agent, desk.now) for agent in page],
+            next_cursor=start + len(page) if has_more else None,
         )
 
     return FromStore(work)
+
+
+def _says(agent: Agent, key: str, wished: str | None) -> bool:
+    return not wished or (agent.metadata or {}).get(key, "").strip() == wished.strip()
+
+
+def _chars(agent: Agent) -> int:
+    metadata = agent.metadata or {}
+    return sum(map(len, metadata)) + sum(map(len, metadata.values())) + sum(map(len, agent.capabilities or ()))
 
 
 def heartbeat(beat: Heartbeat, desk: Desk) -> Beaten:

@@ -1,13 +1,12 @@
 """Registering and leaving. Source: design.md 6, contract.md 1.2 and 8."""
 
 import base64
-import hashlib
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
 
 from intermute.core import limits
-from intermute.core.agents import Agent, session_key
+from intermute.core.agents import Agent, hash_of_token, session_key
 from intermute.core.api.agents import (
     AgentView,
     DeregisterAgent,
@@ -37,11 +36,6 @@ from intermute.store import reservations as reservation_rows
 
 TOKEN_BITS = 192
 """As the original's: 24 random bytes, 32 characters of base64url (contract.md 1.2)."""
-
-
-def hash_of_token(token: str) -> bytes:
-    """Return what is kept of a token; it has 192 random bits, so a plain digest is enough."""
-    return hashlib.sha256(token.encode()).digest()
 
 
 def register_agent(command: RegisterAgent, tx: Transaction) -> Registered:

@@ -4,8 +4,8 @@ import apsw
 
 from intermute.core import limits
 from intermute.core.api.audit import AuditPage, AuditRecord, ListAudit
+from intermute.core.pages import page_size
 from intermute.core.times import rfc3339
-from intermute.project.handlers.inbox import page_size
 from intermute.project.transaction import Desk, FromStore
 from intermute.store import audit as rows
 

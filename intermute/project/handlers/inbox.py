@@ -27,6 +27,7 @@ from intermute.core.api.messages import (
 from intermute.core.errors import UnknownMessage
 from intermute.core.ids import AgentId, Micros
 from intermute.core.messages import Kind, Message, Receipt, visible_bcc
+from intermute.core.pages import page_size
 from intermute.core.times import SECOND_US, rfc3339, rfc3339_seconds
 from intermute.project.transaction import Desk, FromStore
 from intermute.store import inboxes
@@ -34,11 +35,6 @@ from intermute.store import messages as rows
 
 _NEWEST = 2**63 - 1
 _STALE_AFTER_S = 1800  # seconds; the original's default (contract.md 1.3).
-
-
-def page_size(wished: int | None, default: int) -> int:
-    """Return how many rows to give: the default for no wish or a senseless one, never more than a page."""
-    return default if wished is None or wished <= 0 else min(wished, limits.PAGE_MAX)
 
 
 def _place(cursor: int | None) -> int:

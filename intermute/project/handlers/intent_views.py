@@ -9,9 +9,9 @@ from intermute.core.api.claims import ConflictView
 from intermute.core.api.intents import GetIntent, IntentList, IntentView, ListIntents
 from intermute.core.api.reservations import ReservationView
 from intermute.core.errors import UnknownIntent
+from intermute.core.pages import page_size
 from intermute.core.times import rfc3339
 from intermute.project.handlers.finding_views import claimed_targets
-from intermute.project.handlers.inbox import page_size
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Desk, FromStore
 from intermute.store import intents as rows

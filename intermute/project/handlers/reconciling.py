@@ -9,9 +9,9 @@ from intermute.core.agents import Directory
 from intermute.core.api.forecasts import BranchClash, BranchSide, BranchView, Include, Reconcile, Reconciled
 from intermute.core.claim_records import Claim, ClaimTarget, Standing
 from intermute.core.live_claims import first_claims
+from intermute.core.pages import page_size
 from intermute.core.reconcile import BranchLoad, BranchPair, reconcile
 from intermute.project.handlers.forecasts import claim_sources
-from intermute.project.handlers.inbox import page_size
 from intermute.project.transaction import Desk, FromStore
 
 _AGENTS_SHOWN_MAX: Final = 20  # agents named for one branch; whoever merges asks a few of them.

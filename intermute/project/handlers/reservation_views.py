@@ -21,10 +21,10 @@ from intermute.core.claim_modes import CLASS_OF_MODE
 from intermute.core.claim_records import ClaimTarget, Standing
 from intermute.core.errors import UnknownReservation
 from intermute.core.lease_book import Reservation, overall_mode
+from intermute.core.pages import page_size
 from intermute.core.targets import READING
 from intermute.core.times import Now, rfc3339
 from intermute.project.handlers.finding_views import claimed_targets
-from intermute.project.handlers.inbox import page_size
 from intermute.project.handlers.turns import waiting_view
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Desk, FromStore
@@ -113,11 +113,10 @@ def list_reservations(query: ListReservations, desk: Desk) -> FromStore[Reservat
     before = min(query.cursor, _NEWEST) if query.cursor else _NEWEST
 
     def work(connection: apsw.Connection) -> ReservationList:
-        found = rows.page(connection, holder=holder, is_active=is_active, before=before, limit=limit + 1)
-        page = found[:limit]
+        page, has_more = rows.page(connection, holder=holder, is_active=is_active, before=before, limit=limit)
         return ReservationList(
             reservations=[row_view(row, desk.state, desk.now) for row in page],
-            next_cursor=page[-1].fence if len(found) > limit else None,
+            next_cursor=page[-1].fence if has_more else None,
         )
 
     return FromStore(work)

@@ -10,7 +10,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from enum import Enum
 from functools import cache
-from typing import Any, Final, get_args
+from typing import Any, Final, get_args, get_origin
 
 import msgspec
 
@@ -35,6 +35,7 @@ class _Field:
     is_required: bool
     is_text: bool
     is_lenient: bool
+    is_list: bool
 
 
 @cache
@@ -48,6 +49,7 @@ def fields_of(input_type: type) -> Mapping[str, _Field]:
             field.required,
             is_text=not _mentions(field.type, {int, float, bool}),
             is_lenient=_is_lenient(field.type),
+            is_list=_is_list(field.type),
         )
         for field in msgspec.structs.fields(input_type)
     }
@@ -63,6 +65,10 @@ def _is_lenient(expression: Any) -> bool:  # Any: a type expression.
     return any(_is_lenient(part) for part in get_args(expression))
 
 
+def _is_list(expression: Any) -> bool:  # Any: a type expression.
+    return get_origin(expression) is list or any(_is_list(part) for part in get_args(expression))
+
+
 def decode(operation: Operation, path: Mapping[str, str], query: Sequence[tuple[str, str]], body: bytes) -> Any:
     """Return the operation's input (Any: of the type that its row names).
 
@@ -71,7 +77,7 @@ def decode(operation: Operation, path: Mapping[str, str], query: Sequence[tuple[
     problems: list[tuple[str, str]] = []
     values: dict[str, object] = {}
     fields = fields_of(operation.input)
-    _take(operation, _from_text(query), fields, values, problems, is_text=True, source="query")
+    _take(operation, _from_text(query, fields), fields, values, problems, is_text=True, source="query")
     if operation.takes_body and (body.strip() or not operation.may_lack_body):
         _take(operation, _json_object(body), fields, values, problems, is_text=False, source="body")
     _take(operation, path, fields, values, problems, is_text=True, source="path")
@@ -104,14 +110,20 @@ def _json_object(body: bytes) -> Mapping[str, object]:
     return decoded
 
 
-def _from_text(pairs: Sequence[tuple[str, str]]) -> Mapping[str, object]:
-    # As in the original, the first of several values counts; an empty one is as good as none.
+def _from_text(pairs: Sequence[tuple[str, str]], fields: Mapping[str, _Field]) -> Mapping[str, object]:
+    """Return the values of a query: all of them for a field that is a list, else, as in the original, the first one.
+
+    An empty value is as good as none.
+    """
     found: dict[str, object] = {}
+    lists: dict[str, list[str]] = {}
     for name, value in pairs:
-        if value != "":
-            found.setdefault(name, value)
+        field = fields.get(name) or fields.get(name.lower())
+        if field is not None and field.is_list:
+            found[name] = lists.setdefault(name, [])
+            lists[name] += [value] if value else []
         else:
-            found.setdefault(name, None)
+            found.setdefault(name, value or None)
     return found
 
 

@@ -60,6 +60,24 @@ def test_check_by_get_says_the_same_as_by_post(client: httpx.Client, project: st
     assert by_get == by_post
 
 
+def test_check_by_get_takes_many_targets(client: httpx.Client, project: str) -> None:
+    """Fields in the plural come several times; of the others the first value counts, as in the original."""
+    reserve(client, project, "anna", "src/**")
+    query = [
+        ("paths", "src/a.py"),
+        ("paths", "docs"),
+        ("addresses", "src/b.py::f"),
+        ("pattern", "x/*"),
+        ("pattern", "y"),
+    ]
+
+    found = good(client.get(CHECK, params=[("project", project), *query]))
+
+    told = {each["text"]: each["free"] for each in found["targets"]}
+    assert told == {"x/*": True, "src/a.py": False, "docs": True, "src/b.py::f": False}
+    refusal(client.get(CHECK, params=[("project", project), ("paths", "")]), 400, "invalid_request")
+
+
 def test_check_of_free_paths_reserves_nothing(client: httpx.Client, project: str) -> None:
     """A check is a query: it makes no project and leaves no trace."""
     with nothing_stored(client, project):

@@ -9,6 +9,7 @@ from typing import Annotated
 from msgspec import Meta
 
 from intermute.core.api.claims import (
+    AddressList,
     AddressText,
     Alternative,
     AskedTargets,
@@ -16,7 +17,9 @@ from intermute.core.api.claims import (
     ConflictView,
     ModeText,
     OperationText,
+    PathList,
     PathText,
+    PatternList,
     PatternText,
     Worktree,
 )
@@ -27,12 +30,18 @@ Fence = Annotated[int, Meta(ge=0, le=2**63 - 1, description="The `fence` that th
 
 
 class CheckReservations(Input, kw_only=True, frozen=True):
-    """Ask what is in the way of a target, without reserving it. Name yourself to leave your own reservations out."""
+    """Ask what is in the way of targets, without reserving them. Name yourself to leave your own reservations out.
+
+    The fields in the plural may come several times.
+    """
 
     project: ProjectText | None = None
     pattern: PatternText | None = None
     path: PathText | None = None
     address: AddressText | None = None
+    patterns: PatternList | None = None
+    paths: PathList | None = None
+    addresses: AddressList | None = None
     exclusive: FlagText | None = None
     mode: ModeText | None = None
     op: OperationText | None = None

@@ -41,11 +41,14 @@ _ADVICE = {
 
 
 def check_reservations(query: CheckReservations, desk: Desk) -> Checked:
-    """Tell what is in the way of a target, leaving out what the asker itself holds."""
+    """Tell what is in the way of each target of a query, leaving out what the asker itself holds."""
     asked = AskedTargets(
         pattern=query.pattern,
         path=query.path,
         address=query.address,
+        patterns=query.patterns,
+        paths=query.paths,
+        addresses=query.addresses,
         mode=query.mode,
         op=query.op,
         exclusive=None if query.exclusive is None else query.exclusive.strip().lower() != "false",

@@ -24,6 +24,8 @@ from intermute.core.events import Event
 from intermute.core.times import Now
 from intermute.project.handlers.liveness import expire_due
 from intermute.project.handlers.table import COMMANDS, fact_fetcher
+from intermute.project.handlers.turns import Queued
+from intermute.project.lobby import let_go
 from intermute.project.mail import Request
 from intermute.project.project import Project
 from intermute.project.state import ProjectState, load_state
@@ -194,6 +196,7 @@ class _Actor:
     async def _store(self, batch: Batch) -> bool:
         if batch.changes_something:
             return await self._flush(batch)
+        self._let_go_unwanted(batch)
         for decision in batch.decisions:
             decision.settle()
         self._project.lobby.tell(self.state)
@@ -293,12 +296,19 @@ class _Actor:
         state.batch = number
         state.stored()
         project.breaker.record_success(trio.current_time())
+        self._let_go_unwanted(batch)
         batch.settle(committed)
         project.lobby.tell(state)
         project.hub.publish(batch.events(committed.count), heads[committed.count])
         project.ticker.note_state(state, trio.current_time())
         _end_run_if_wrong(batch, committed)
         return True
+
+    def _let_go_unwanted(self, batch: Batch) -> None:
+        """Take those out of the queue whose askers have gone before they knew that they wait."""
+        for decision in batch.decisions:
+            if isinstance(decision.reply, Queued) and decision.envelope is not None and not decision.envelope.is_wanted:
+                let_go(self._project, decision.reply.ticket)
 
     async def _recover(self, batch: Batch, number: int, fault: StoreFault) -> None:
         """Find out what became of a batch whose commit failed, tell its askers, and start over from the disk."""

@@ -5,6 +5,9 @@ of its ticket. Source: issue 3 point 5.
 """
 
 import math
+from collections import Counter
+from collections.abc import Iterator
+from contextlib import contextmanager
 from typing import Any, Protocol
 
 import msgspec
@@ -28,6 +31,22 @@ class Lobby:
 
     def __init__(self) -> None:
         self._news = trio.Event()
+        self._callers: Counter[str] = Counter()
+
+    @contextmanager
+    def calling(self, ticket: str) -> Iterator[None]:
+        """Count a call as waiting under this ticket for the length of the block."""
+        self._callers[ticket] += 1
+        try:
+            yield
+        finally:
+            self._callers[ticket] -= 1
+            if not self._callers[ticket]:
+                del self._callers[ticket]
+
+    def is_attended(self, ticket: str) -> bool:
+        """Tell whether some call waits under this ticket."""
+        return ticket in self._callers
 
     def tell(self, state: ProjectState) -> None:
         """Wake the calls if somebody was admitted, refused or sent away."""
@@ -79,12 +98,12 @@ async def wait_for_turn(project: Asking, queued: Queued, command: Reserve, calle
         if found is not None:
             return found
         left_s = gives_up_s - trio.current_time()
-        is_over = left_s < _WORTH_WAITING_S
+        # With its ticket also where the time is up: it may have been granted at that very moment, and then it is that.
         again = msgspec.structs.replace(
             command,
-            on_conflict=OnConflict.REJECT if is_over else OnConflict.WAIT,
-            wait_seconds=None if is_over else left_s,
-            ticket=None if is_over else ticket,
+            on_conflict=OnConflict.WAIT,
+            wait_seconds=left_s if left_s > _WORTH_WAITING_S else 0.0,
+            ticket=ticket,
         )
         reply = await project.ask(again, caller)
     assert isinstance(reply, ReservationView)
@@ -95,7 +114,7 @@ async def _outcome(project: Asking, ticket: str, ends_s: float) -> ReservationVi
     """Return the answer, or None where the request is to be asked again: its time is up, or nobody knows the ticket."""
     is_settled = False
     try:
-        with trio.move_on_at(ends_s) as waiting:
+        with project.lobby.calling(ticket), trio.move_on_at(ends_s) as waiting:
             while (state := project.known_state()).leases.committed(ticket) is None:
                 if ticket not in state.waiting:
                     if state.leases.get(ticket) is None:
@@ -116,5 +135,15 @@ async def _outcome(project: Asking, ticket: str, ends_s: float) -> ReservationVi
             return view
         return None
     finally:
-        if not is_settled and project.known_state().waiting.leave(ticket) is not None:
-            project.note_leaving()
+        if not is_settled:
+            let_go(project, ticket)
+
+
+def let_go(project: Asking, ticket: str) -> None:
+    """Take a waiter out of the queue whose call has gone, or whose time is up; not while another call waits for it."""
+    waiting = project.known_state().waiting
+    wait = waiting.get(ticket)
+    if wait is None or (wait.ends_s > trio.current_time() and project.lobby.is_attended(ticket)):
+        return
+    waiting.leave(ticket)
+    project.note_leaving()

@@ -105,7 +105,7 @@ class ReservationView(View, kw_only=True, frozen=True):
 class RepeatedReservation(ReservationView, kw_only=True, frozen=True):
     """What an earlier request under the same idempotency key has led to; nothing was done now."""
 
-    repeated: bool = True
+    repeated: bool  # Without a default, which would be left out of the answer.
 
 
 class Waiting(View, kw_only=True, frozen=True):

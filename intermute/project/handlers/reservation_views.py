@@ -95,7 +95,7 @@ def row_view(row: ReservationRow, state: ProjectState, now: Now) -> ReservationV
 
 def repeated_view(row: ReservationRow, state: ProjectState, now: Now) -> RepeatedReservation:
     """Return what an earlier sending of the same request has led to."""
-    return RepeatedReservation(**msgspec.structs.asdict(row_view(row, state, now)))
+    return RepeatedReservation(**msgspec.structs.asdict(row_view(row, state, now)), repeated=True)
 
 
 def _version_of(row: ReservationRow, state: ProjectState) -> Reservation | None:

@@ -24,7 +24,7 @@ from intermute.core.errors import (
     UnknownAgent,
 )
 from intermute.core.events import EventType
-from intermute.core.ids import AgentId
+from intermute.core.ids import OPERATOR, AgentId, tag_of
 from intermute.project.handlers.agent_views import agent_view
 from intermute.project.handlers.endings import end_reservations
 from intermute.project.transaction import Transaction
@@ -45,9 +45,24 @@ def register_agent(command: RegisterAgent, tx: Transaction) -> Registered:
         known = tx.state.agents.of_session(session_key(session_id))
     else:
         known = tx.state.agents.of_token(token_hash) if token_hash else None
+    if name and (known is None or name != known.name):
+        _check_name(name)
     if known is not None:
         return _renew(known, command, name, token_hash, tx)
     return _register(command, session_id, name, tx)
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that another could be taken for. Raises: InvalidRequest."""
+    if tag_of(name) is not None:
+        # Under the id of an agent that left it would be handed that agent's mail and reservations.
+        raise InvalidRequest(
+            [("name", "has the form of an id: choose a name of your own, or leave it out and get one")]
+        )
+    if not name.isprintable():
+        raise InvalidRequest([("name", "has characters that nobody can see: leave them out")])
+    if name.casefold() == OPERATOR:
+        raise InvalidRequest([("name", f"{OPERATOR!r} stands for the operator of this service: choose another name")])
 
 
 def _register(command: RegisterAgent, session_id: str, name: str, tx: Transaction) -> Registered:

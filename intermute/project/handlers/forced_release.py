@@ -4,13 +4,12 @@ Decided here and nowhere else: who may take from whom. Source: claims.md 5, deci
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from intermute.core.agents import Identity
 from intermute.core.api.handing_over import ForceRelease, ForceReleased
 from intermute.core.errors import ForceReleaseRefused, InvalidRequest
 from intermute.core.events import EventType
-from intermute.core.ids import AgentId
+from intermute.core.ids import OPERATOR
 from intermute.core.lease_book import Reservation
 from intermute.core.targets import MODE_NAMES
 from intermute.project.handlers.endings import end_reservations, reservation_event_fields
@@ -20,9 +19,6 @@ from intermute.project.handlers.reservations import active_reservation
 from intermute.project.transaction import Transaction
 from intermute.store import audit
 from intermute.store.audit import AuditRow
-
-OPERATOR: Final = AgentId("operator")
-"""Who acts where a local caller does not say which agent it is."""
 
 
 def force_release(command: ForceRelease, tx: Transaction) -> ForceReleased:

@@ -127,6 +127,10 @@ class Directory:
             found = self._by_id[named]
         return found
 
+    def of_id(self, agent_id: AgentId) -> Agent | None:
+        """Return the agent of this id."""
+        return self._by_id.get(agent_id)
+
     def canonical(self, address: str) -> AgentId:
         """Return the id behind an address, or the address itself while nobody has it."""
         found = self.find(address)

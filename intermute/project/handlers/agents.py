@@ -84,8 +84,7 @@ def _register(command: RegisterAgent, session_id: str, name: str, tx: Transactio
         last_seen_us=tx.now.wall_us,
         heard_s=tx.now.mono_s,
     )
-    directory.put(agent)
-    tx.state.unstored_agents.add(agent.id)
+    tx.state.put_agent(agent)
     tx.write(rows.save(agent))
     _adopt(agent, tx)
     tx.emit(EventType.AGENT_REGISTERED, _event_fields(agent))
@@ -113,7 +112,7 @@ def _renew(known: Agent, command: RegisterAgent, name: str, token_hash: bytes | 
         last_seen_us=tx.now.wall_us,
         heard_s=tx.now.mono_s,
     )
-    directory.put(agent)
+    tx.state.put_agent(agent)
     tx.write(rows.save(agent))
     _adopt(agent, tx)
     tx.emit(EventType.AGENT_RENEWED, _event_fields(agent))
@@ -126,7 +125,7 @@ def _take_name(name: str, taker: AgentId | None, tx: Transaction) -> None:
     if bearer is None or bearer.id == taker:
         return
     renamed = replace(bearer, name=tx.state.agents.unborne_name(name))
-    tx.state.agents.put(renamed)
+    tx.state.put_agent(renamed)
     tx.write(rows.save(renamed))
     tx.emit(EventType.AGENT_RENEWED, _event_fields(renamed))
 
@@ -175,7 +174,8 @@ def merge_metadata(command: MergeMetadata, tx: Transaction) -> AgentView:
     agent = _one_acted_for(command.agent, tx)
     merged = {**(agent.metadata or {}), **command.metadata}
     _check_metadata(merged)
-    agent.metadata = merged
+    agent = replace(agent, metadata=merged)
+    tx.state.put_agent(agent)
     tx.heard(agent)
     tx.write(rows.save(agent))
     tx.emit(EventType.AGENT_METADATA, {"agent_id": agent.id, "metadata": dict(command.metadata)})
@@ -196,7 +196,7 @@ def deregister_agent(command: DeregisterAgent, tx: Transaction) -> Deregistered:
     """Let an agent leave: its reservations end, its name is free, its messages stay."""
     agent = _one_acted_for(command.agent, tx)
     ended = end_reservations(tx.state.leases.held_by(agent.id), "deregistered", tx)
-    tx.state.agents.remove(agent)
+    tx.state.remove_agent(agent)
     tx.state.unflushed_heartbeats.discard(agent.id)
     tx.write(rows.deregister(agent, tx.now.wall_us))
     tx.emit(EventType.AGENT_DEREGISTERED, {"agent_id": agent.id, "name": agent.name})

@@ -13,7 +13,7 @@ from enum import StrEnum
 from intermute.core import limits
 from intermute.core.errors import AgentHeaderMissing, AgentIdentityMismatch, InvalidSessionId
 from intermute.core.ids import AgentId, Micros, RandomBits
-from intermute.core.names import generated_name
+from intermute.core.names import first_numbered, generated_name
 
 
 class FocusState(StrEnum):
@@ -127,6 +127,10 @@ class Directory:
             found = self._by_id[named]
         return found
 
+    def of_id(self, agent_id: AgentId) -> Agent | None:
+        """Return the agent of this id."""
+        return self._by_id.get(agent_id)
+
     def canonical(self, address: str) -> AgentId:
         """Return the id behind an address, or the address itself while nobody has it."""
         found = self.find(address)
@@ -155,20 +159,17 @@ class Directory:
         return self._by_id[found] if found else None
 
     def free_name(self, wished: str, mono_s: float, *, except_for: AgentId | None = None) -> str:
-        """Return the wished name, or the first of name-2, name-3 … that no other live agent has."""
-        for count in range(1, limits.AGENTS_PER_PROJECT_MAX + 2):
-            name = wished if count == 1 else f"{wished}-{count}"
+        """Return the wished name, or one of name-2, name-3 … that no other live agent has."""
+
+        def is_free(name: str) -> bool:
             bearer = self.find(name)
-            if bearer is None or bearer.id == except_for or (bearer.name == name and not bearer.is_live(mono_s)):
-                return name
-        raise AssertionError("there are more names than agents")
+            return bearer is None or bearer.id == except_for or (bearer.name == name and not bearer.is_live(mono_s))
+
+        return wished if is_free(wished) else first_numbered(wished, is_free)
 
     def unborne_name(self, wished: str) -> str:
-        """Return the first of name-2, name-3 … that no agent has, live or silent."""
-        for count in range(2, limits.AGENTS_PER_PROJECT_MAX + 3):
-            if self.find(f"{wished}-{count}") is None:
-                return f"{wished}-{count}"
-        raise AssertionError("there are more names than agents")
+        """Return one of name-2, name-3 … that no agent has, live or silent."""
+        return first_numbered(wished, lambda name: self.find(name) is None)
 
     def new_name(self, random_bits: RandomBits, mono_s: float) -> str:
         """Return a generated name that no live agent has."""

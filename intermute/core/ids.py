@@ -15,6 +15,8 @@ from typing import NewType
 ProjectName = NewType("ProjectName", str)
 AgentId = NewType("AgentId", str)
 """An agent's id, or an address that nobody has registered yet, kept as it was given."""
+OPERATOR = AgentId("operator")
+"""Who acts where a local caller does not say which agent it is; no agent can have this name."""
 ReservationId = NewType("ReservationId", str)
 IntentId = NewType("IntentId", str)
 MessageId = NewType("MessageId", str)

@@ -1,12 +1,12 @@
 """What an actor keeps in memory of its project: a cache of SQLite, rebuilt whenever it starts (design.md 3.3)."""
 
 import math
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 
 import apsw
 
 from intermute.core import limits
-from intermute.core.agents import Directory
+from intermute.core.agents import Agent, Directory
 from intermute.core.claim_records import Claim, Standing, with_destinations
 from intermute.core.claims import DEFAULT_POLICY, Policy
 from intermute.core.ids import AgentId, Micros, ProjectName
@@ -45,7 +45,8 @@ class ProjectState:
     symbols: SymbolIndex | None = None
     _symbols_before: tuple[SymbolIndex | None] | None = None
     unflushed_heartbeats: set[AgentId] = field(default_factory=set)
-    unstored_agents: set[AgentId] = field(default_factory=set)
+    agents_before_batch: dict[AgentId, Agent | None] = field(default_factory=dict)
+    """What the running batch has registered (None), changed or let go, as it is stored."""
     listening_since_s: float = -math.inf
     """Monotonic time since when this process could hear the agents: while it was down nobody could say a word."""
     stored_head: int = field(init=False)
@@ -87,12 +88,45 @@ class ProjectState:
         self.stored_head = self.head
         self.leases.stored()
         self.intents.stored()
-        self.unstored_agents.clear()
+        self.agents_before_batch.clear()
+
+    def put_agent(self, agent: Agent) -> None:
+        """Take in an agent that the running batch will store; never change one in place, but for its signs of life."""
+        self.agents_before_batch.setdefault(agent.id, self.agents.of_id(agent.id))
+        self.agents.put(agent)
+
+    def remove_agent(self, agent: Agent) -> None:
+        """Forget an agent whose leaving the running batch will store."""
+        self.agents_before_batch.setdefault(agent.id, agent)
+        self.agents.remove(agent)
+
+    def stored_agents(self) -> list[Agent]:
+        """Return the agents as they are stored, but for signs of life, which count at once."""
+        unchanged = [agent for agent in self.agents if agent.id not in self.agents_before_batch]
+        return unchanged + self._changed_agents()
+
+    def stored_agent(self, address: str) -> Agent | None:
+        """Return the agent of this id or name as it is stored, but for signs of life."""
+        found = self.agents.find(address)
+        if found is not None and found.id not in self.agents_before_batch:
+            return found
+        before = self._changed_agents()
+        named = [agent for agent in before if agent.name == address]
+        return next((agent for agent in before if agent.id == address), named[0] if named else None)
+
+    def _changed_agents(self) -> list[Agent]:
+        return [_with_life_of(self.agents.of_id(each.id), each) for each in self.agents_before_batch.values() if each]
 
     def silence_s(self, address: AgentId, mono_s: float) -> float | None:
         """Return for how long an agent could have been heard and was not, or None where nobody is registered there."""
         agent = self.agents.find(address)
         return None if agent is None else mono_s - max(agent.heard_s, self.listening_since_s)
+
+
+def _with_life_of(current: Agent | None, stored: Agent) -> Agent:
+    if current is None:
+        return stored
+    return replace(stored, heard_s=current.heard_s, last_seen_us=current.last_seen_us, focus_state=current.focus_state)
 
 
 def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous: ProjectState | None) -> ProjectState:

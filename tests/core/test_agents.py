@@ -9,6 +9,7 @@ from intermute.core import limits
 from intermute.core.agents import Agent, Caller, Directory, Identity, act_as, session_key, with_any_capability
 from intermute.core.errors import AgentHeaderMissing, AgentIdentityMismatch, InvalidSessionId
 from intermute.core.ids import AgentId, Micros
+from intermute.core.names import first_numbered
 
 SESSION = "0d6a3c5e-1a8b-4a0e-8a55-0a4f8a1b2c3d"
 
@@ -103,6 +104,29 @@ def test_free_name_ignores_the_silent_and_oneself(directory: Directory) -> None:
     """A silent agent's name is free, and one's own is one's own."""
     assert directory.free_name("anna", limits.AGENT_SILENCE_S) == "anna"
     assert directory.free_name("anna", 0.0, except_for=AgentId("id-1")) == "anna"
+
+
+@pytest.mark.parametrize("taken", [1, 63, 64, 65, 127, 128, 129, 9_900])
+def test_numbered_name_is_found_in_a_few_looks(taken: int) -> None:
+    """However many share a name, the next number is found without counting up to it."""
+    names = {f"anna-{number}" for number in range(2, taken + 2)}
+    looks: list[str] = []
+
+    def is_free(name: str) -> bool:
+        looks.append(name)
+        return name not in names
+
+    assert first_numbered("anna", is_free) == f"anna-{taken + 2}"
+    assert len(looks) < 100
+
+
+def test_numbered_name_is_found_among_gaps() -> None:
+    """Where numbers are missing, some free one is given, whoever took the round ones."""
+    names = {f"anna-{number}" for number in (*range(2, 65), 128, 256, 512, 1024)}
+
+    found = first_numbered("anna", lambda name: name not in names)
+
+    assert found not in names
 
 
 def test_unborne_name_is_nobodys(directory: Directory) -> None:

@@ -45,7 +45,7 @@ def remembered(bench: Bench) -> object:
         state.head,
         state.batch,
         set(state.unflushed_heartbeats),
-        set(state.unstored_agents),
+        dict(state.agents_before_batch),
     )
 
 

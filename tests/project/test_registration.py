@@ -67,25 +67,46 @@ def test_register_name_clash_gets_a_suffix(bench: Bench) -> None:
     assert "anna-2" in second.message
 
 
-def test_register_name_that_is_an_id_is_not_given(bench: Bench) -> None:
-    """No agent can pass for another by taking its id as a name."""
-    anna = bench.register("anna")
+def test_register_name_that_is_an_id_is_refused(bench: Bench) -> None:
+    """No agent passes for another, or gets what waits for one that left, by taking its id as a name."""
+    anna, ben = bench.register("anna"), bench.register("ben")
+    bench.send("ben", anna.agent_id, body="for anna alone")
+    bench.run(DeregisterAgent(agent=anna.agent_id))
 
-    impostor = bench.register(anna.agent_id)
+    for asked in (anna.agent_id, ben.agent_id, bench.send("ben", "carl").message_id):
+        with raises(InvalidRequest) as refused:
+            bench.register(asked)
+        assert "choose a name of your own" in refused.value.message
 
-    assert impostor.name == f"{anna.agent_id}-2"
-    assert bench.state.agents.canonical(anna.agent_id) == anna.agent_id
+    assert bench.inbox(anna.agent_id).messages[0].body == "for anna alone"
 
 
-def test_register_own_id_as_name_keeps_the_reservations(bench: Bench) -> None:
-    """An agent may call itself by its id; what it holds stays with it and can be given back."""
+def test_register_own_id_as_name_is_refused(bench: Bench) -> None:
+    """Not even its own id is a name for an agent; what it holds stays with it."""
     anna = bench.register("anna", SESSION)
     held = bench.reserve("anna", "a")
 
-    renamed = bench.run(RegisterAgent(name=anna.agent_id, session_id=SESSION, token=anna.token))
+    with raises(InvalidRequest):
+        bench.run(RegisterAgent(name=anna.agent_id, session_id=SESSION, token=anna.token))
 
-    assert renamed.name == anna.agent_id
-    assert bench.run(DeregisterAgent(agent=anna.agent_id)).released == [held.id]
+    assert bench.run(DeregisterAgent(agent="anna")).released == [held.id]
+
+
+@pytest.mark.parametrize(
+    "name", ["an\u202ena", "an\u2028na", "anna\u200b", "\u2066anna", "an\u00adna", "\ue000", "Operator"]
+)
+def test_register_name_that_deceives_is_refused(bench: Bench, name: str) -> None:
+    """A name is what its readers see: no turned, split or hidden characters, and nobody poses as the operator."""
+    with raises(InvalidRequest) as refused:
+        bench.register(name)
+
+    assert [field for field, _ in refused.value.problems] == ["name"]
+
+
+@pytest.mark.parametrize("name", ["Ünal", "小鳥", "anna 2", "operator-2", "🦜"])
+def test_register_name_that_can_be_seen_is_taken(bench: Bench, name: str) -> None:
+    """Whatever can be read is a name."""
+    assert bench.register(name).name == name
 
 
 def test_register_name_of_a_silent_agent_is_free(bench: Bench) -> None:

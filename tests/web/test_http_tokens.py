@@ -99,6 +99,32 @@ def test_wrong_token_is_refused_for_reading_too(client: httpx.Client, project: s
     good(client.get(path, params={"project": project}, headers=proving(anna)))
 
 
+MAIL = [
+    "/api/inbox/{}",
+    "/api/inbox/{}/counts",
+    "/api/inbox/{}/stale-acks",
+    "/api/threads?agent={}",
+    "/api/events?agent={}",
+]
+
+
+@pytest.mark.parametrize("path", MAIL)
+def test_proved_reader_reads_its_own_mail_only(
+    client: httpx.Client, project: str, anna: Json, ben: Json, path: str
+) -> None:
+    """With a token the mail of another is 403, under its id as under its name; one's own is not."""
+
+    def read(agent: str, headers: dict[str, str]) -> httpx.Response:
+        url = httpx.URL(path.format(agent)).copy_merge_params({"project": project})
+        return client.get(url, headers=headers)
+
+    for address in (ben["agent_id"], "ben", "nobody"):
+        refusal(read(address, proving(anna)), 403, "agent_identity_mismatch")
+    for address in (anna["agent_id"], "anna"):
+        good(read(address, proving(anna)))
+    good(read("ben", {"X-Agent-ID": anna["agent_id"]}))  # Without a token the trust is local, as in the original.
+
+
 def test_token_proves_an_agent_by_its_name_as_well(client: httpx.Client, project: str, anna: Json) -> None:
     """X-Agent-ID is an address: the id, or the name."""
     headers = {"X-Agent-ID": "anna", "X-Agent-Token": anna["token"]}

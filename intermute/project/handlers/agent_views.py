@@ -58,8 +58,8 @@ def list_agents(query: ListAgents, desk: Desk) -> AgentList:
 
 def get_agent(query: GetAgent, desk: Desk) -> AgentView:
     """Return one agent."""
-    agent = desk.state.agents.find(query.agent)
-    if agent is None or agent.id in desk.state.unstored_agents:
+    agent = desk.state.stored_agent(query.agent)
+    if agent is None:
         raise UnknownAgent(query.agent)
     return agent_view(agent, desk.project, desk.now)
 
@@ -119,9 +119,8 @@ def _stored(desk: Desk, *, is_active: bool | None) -> list[Agent]:
     """Return the agents that are on the disk, the most recently seen first."""
     found = [
         agent
-        for agent in desk.state.agents
-        if agent.id not in desk.state.unstored_agents
-        and (is_active is None or agent.is_live(desk.now.mono_s) == is_active)
+        for agent in desk.state.stored_agents()
+        if is_active is None or agent.is_live(desk.now.mono_s) == is_active
     ]
     found.sort(key=lambda agent: (-agent.last_seen_us, agent.id))
     return found

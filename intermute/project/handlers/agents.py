@@ -24,7 +24,7 @@ from intermute.core.errors import (
     UnknownAgent,
 )
 from intermute.core.events import EventType
-from intermute.core.ids import AgentId
+from intermute.core.ids import OPERATOR, AgentId, tag_of
 from intermute.project.handlers.agent_views import agent_view
 from intermute.project.handlers.endings import end_reservations
 from intermute.project.handlers.intent_changes import abandon
@@ -48,9 +48,24 @@ def register_agent(command: RegisterAgent, tx: Transaction) -> Registered:
         known = tx.state.agents.of_session(session_key(session_id))
     else:
         known = tx.state.agents.of_token(token_hash) if token_hash else None
+    if name and (known is None or name != known.name):
+        _check_name(name)
     if known is not None:
         return _renew(known, command, name, token_hash, tx)
     return _register(command, session_id, name, tx)
+
+
+def _check_name(name: str) -> None:
+    """Refuse a name that another could be taken for. Raises: InvalidRequest."""
+    if tag_of(name) is not None:
+        # Under the id of an agent that left it would be handed that agent's mail and reservations.
+        raise InvalidRequest(
+            [("name", "has the form of an id: choose a name of your own, or leave it out and get one")]
+        )
+    if not name.isprintable():
+        raise InvalidRequest([("name", "has characters that nobody can see: leave them out")])
+    if name.casefold() == OPERATOR:
+        raise InvalidRequest([("name", f"{OPERATOR!r} stands for the operator of this service: choose another name")])
 
 
 def _register(command: RegisterAgent, session_id: str, name: str, tx: Transaction) -> Registered:
@@ -72,8 +87,7 @@ def _register(command: RegisterAgent, session_id: str, name: str, tx: Transactio
         last_seen_us=tx.now.wall_us,
         heard_s=tx.now.mono_s,
     )
-    directory.put(agent)
-    tx.state.unstored_agents.add(agent.id)
+    tx.state.put_agent(agent)
     tx.write(rows.save(agent))
     _adopt(agent, tx)
     tx.emit(EventType.AGENT_REGISTERED, _event_fields(agent))
@@ -101,7 +115,7 @@ def _renew(known: Agent, command: RegisterAgent, name: str, token_hash: bytes | 
         last_seen_us=tx.now.wall_us,
         heard_s=tx.now.mono_s,
     )
-    directory.put(agent)
+    tx.state.put_agent(agent)
     tx.write(rows.save(agent))
     _adopt(agent, tx)
     tx.emit(EventType.AGENT_RENEWED, _event_fields(agent))
@@ -114,7 +128,7 @@ def _take_name(name: str, taker: AgentId | None, tx: Transaction) -> None:
     if bearer is None or bearer.id == taker:
         return
     renamed = replace(bearer, name=tx.state.agents.unborne_name(name))
-    tx.state.agents.put(renamed)
+    tx.state.put_agent(renamed)
     tx.write(rows.save(renamed))
     tx.emit(EventType.AGENT_RENEWED, _event_fields(renamed))
 
@@ -168,7 +182,8 @@ def merge_metadata(command: MergeMetadata, tx: Transaction) -> AgentView:
     agent = _one_acted_for(command.agent, tx)
     merged = {**(agent.metadata or {}), **command.metadata}
     _check_metadata(merged)
-    agent.metadata = merged
+    agent = replace(agent, metadata=merged)
+    tx.state.put_agent(agent)
     tx.heard(agent)
     tx.write(rows.save(agent))
     tx.emit(EventType.AGENT_METADATA, {"agent_id": agent.id, "metadata": dict(command.metadata)})
@@ -191,7 +206,7 @@ def deregister_agent(command: DeregisterAgent, tx: Transaction) -> Deregistered:
     give_up_all(agent.id, tx)
     ended = end_reservations(tx.state.leases.held_by(agent.id), "deregistered", tx)
     abandon(tx.state.intents.held_by(agent.id), "deregistered", tx)
-    tx.state.agents.remove(agent)
+    tx.state.remove_agent(agent)
     tx.state.unflushed_heartbeats.discard(agent.id)
     tx.write(rows.deregister(agent, tx.now.wall_us))
     tx.emit(EventType.AGENT_DEREGISTERED, {"agent_id": agent.id, "name": agent.name})

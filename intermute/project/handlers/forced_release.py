@@ -4,14 +4,13 @@ Decided here and nowhere else: who may take from whom. Source: claims.md 5, deci
 """
 
 from collections.abc import Mapping
-from typing import Final
 
 from intermute.core.agents import Identity
 from intermute.core.api.handing_over import ForceRelease, ForceReleased
 from intermute.core.claim_modes import CLASS_OF_MODE
 from intermute.core.errors import ForceReleaseRefused, InvalidRequest
 from intermute.core.events import EventType
-from intermute.core.ids import AgentId
+from intermute.core.ids import OPERATOR
 from intermute.core.lease_book import Reservation
 from intermute.project.handlers.endings import end_reservations
 from intermute.project.handlers.granting import reservation_event_fields
@@ -21,9 +20,6 @@ from intermute.project.handlers.reservations import active_reservation
 from intermute.project.transaction import Transaction
 from intermute.store import audit
 from intermute.store.audit import AuditRow
-
-OPERATOR: Final = AgentId("operator")
-"""Who acts where a local caller does not say which agent it is."""
 
 
 def force_release(command: ForceRelease, tx: Transaction) -> ForceReleased:

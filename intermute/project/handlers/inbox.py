@@ -5,6 +5,7 @@ from collections.abc import Callable, Iterable
 import apsw
 
 from intermute.core import limits
+from intermute.core.agents import act_as
 from intermute.core.api.messages import (
     Counts,
     GetMessage,
@@ -41,9 +42,16 @@ def _place(cursor: int | None) -> int:
     return min(max(cursor or 0, 0), _NEWEST)
 
 
+def _owner(address: str, desk: Desk) -> AgentId:
+    """Return whose mail is asked for. Raises: AgentIdentityMismatch, where a proved caller asks for another's."""
+    owner = desk.state.agents.canonical(address)
+    act_as(desk.identity(), owner)
+    return owner
+
+
 def inbox(query: Inbox, desk: Desk) -> FromStore[MessagePage]:
     """Return an agent's messages after a cursor, the oldest first; marks nothing."""
-    agent = desk.state.agents.canonical(query.agent)
+    agent = _owner(query.agent, desk)
     cursor = _place(query.since_cursor)
     limit = page_size(query.limit, limits.PAGE_DEFAULT)
 
@@ -57,7 +65,7 @@ def inbox(query: Inbox, desk: Desk) -> FromStore[MessagePage]:
 
 def inbox_counts(query: InboxCounts, desk: Desk) -> FromStore[Counts]:
     """Return how full an inbox is."""
-    agent = desk.state.agents.canonical(query.agent)
+    agent = _owner(query.agent, desk)
 
     def work(connection: apsw.Connection) -> Counts:
         total, unread, unacknowledged = inboxes.counts(connection, agent)
@@ -68,7 +76,7 @@ def inbox_counts(query: InboxCounts, desk: Desk) -> FromStore[Counts]:
 
 def stale_acks(query: StaleAcks, desk: Desk) -> FromStore[StaleAckPage]:
     """Return what an agent should have acknowledged some time ago."""
-    agent = desk.state.agents.canonical(query.agent)
+    agent = _owner(query.agent, desk)
     wished = query.ttl_seconds
     ttl_s = _STALE_AFTER_S if wished is None or wished < 0 else min(wished, 2**40)
     until_us = Micros(desk.now.wall_us - ttl_s * SECOND_US)
@@ -89,7 +97,7 @@ def stale_acks(query: StaleAcks, desk: Desk) -> FromStore[StaleAckPage]:
 
 def threads(query: Threads, desk: Desk) -> FromStore[ThreadList]:
     """Return an agent's threads, the most recent first."""
-    agent = desk.state.agents.canonical(query.agent)
+    agent = _owner(query.agent, desk)
     cursor = _place(query.cursor)
     limit = page_size(query.limit, limits.THREADS_DEFAULT)
 

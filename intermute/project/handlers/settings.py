@@ -6,9 +6,8 @@ from intermute.core.agents import act_as
 from intermute.core.api.settings import ChangeSettings, GetSettings, SettingsView
 from intermute.core.errors import InvalidRequest, SettingsInUse
 from intermute.core.events import EventType
-from intermute.core.ids import ProjectName
+from intermute.core.ids import OPERATOR, ProjectName
 from intermute.core.settings import Settings
-from intermute.project.handlers.forced_release import OPERATOR
 from intermute.project.handlers.turns import settle_queue
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Desk, Transaction

@@ -7,11 +7,10 @@ from intermute.core.agents import act_as
 from intermute.core.api.symbols import DropSymbols, GetSymbols, SymbolIndexView, UploadSymbols
 from intermute.core.errors import InvalidRequest, SymbolIndexFull
 from intermute.core.events import EventType
-from intermute.core.ids import AgentId, ProjectName
+from intermute.core.ids import OPERATOR, AgentId, ProjectName
 from intermute.core.pattern_syntax import path_names
 from intermute.core.symbol_index import IndexedFile, SymbolIndex, indexed
 from intermute.core.times import rfc3339
-from intermute.project.handlers.forced_release import OPERATOR
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Desk, Facts, Transaction
 from intermute.store import symbols as rows

@@ -8,6 +8,7 @@ from pytest import raises
 
 from intermute.core.api.audit import ListAudit
 from intermute.core.api.checks import CheckTargets
+from intermute.core.api.forecasts import ForecastPlan, PlanStep
 from intermute.core.api.intents import DeclareIntent
 from intermute.core.api.reservations import ReleaseReservation, ReservationView, Reserve
 from intermute.core.api.settings import ChangeSettings, GetSettings
@@ -87,6 +88,20 @@ def test_settings_are_shown_as_they_are_stored(bench: Bench) -> None:
     bench.store(transactions)
 
     assert bench.ask(READ).case_folding is True
+
+
+@pytest.mark.parametrize("switch", [{"case_folding": True}, {"branch_policy": BranchPolicy.SAME}])
+def test_check_judges_by_the_settings_that_are_stored(bench: Bench, switch: dict[str, Any]) -> None:
+    """While a release and a change are being flushed, what is stored is held, by the rule that is stored (G5)."""
+    held = reserve(bench, "anna", paths=["SRC/a.py"], branch="main")
+    ask = CheckTargets(agent_id="ben", paths=["SRC/a.py"], branch="feature")
+    plan = ForecastPlan(plan=[PlanStep(step="s1", agent_id="ben", paths=["SRC/a.py"], branch="feature")])
+    change = ChangeSettings(project="demo", **switch)
+
+    bench.decide((ReleaseReservation(reservation_id=held.id), LOCAL), (change, LOCAL))
+
+    assert bench.ask(ask).conflict
+    assert bench.ask(plan).steps[0].would_grant is False
 
 
 def test_case_folding_makes_one_path_of_two_spellings(bench: Bench) -> None:

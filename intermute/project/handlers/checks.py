@@ -68,7 +68,7 @@ def _checked(asked: AskedTargets, query: CheckReservations | CheckTargets, desk:
         id="",
         sequence=state.head,
         holder=asker or NOBODY,
-        targets=read_targets(asked, fold_case=state.fold_case),
+        targets=read_targets(asked, fold_case=state.committed_settings.case_folding),
         branch=(query.branch or "").strip() or None,
         worktree=(query.worktree or "").strip() or None,
     )

@@ -57,7 +57,7 @@ def forecast_plan(query: ForecastPlan, desk: Desk, load_graph: LoadGraph = call_
     in_order(plan)  # A plan that is none is refused before anything is looked up for it.
     sources = claim_sources(state, include)
     live, ahead, first = _gathered(plan, sources, include, state)
-    as_of_seq, policy, fold_case = state.stored_head, _policy(query, state), state.fold_case
+    as_of_seq, policy, fold_case = state.stored_head, _policy(query, state), state.committed_settings.case_folding
     notes = [f"{step.step}: {note}" for step in query.plan for note in literal_wildcards(step)][:_NOTES_MAX]
 
     def work(connection: apsw.Connection) -> Forecasted:
@@ -96,7 +96,7 @@ def _steps(plan: Sequence[PlanStep], desk: Desk) -> list[Step]:
     targets = alternatives = 0
     for place, asked in enumerate(plan):
         try:
-            found = read_targets(asked, fold_case=desk.state.fold_case)
+            found = read_targets(asked, fold_case=desk.state.committed_settings.case_folding)
         except InvalidRequest as refused:
             problems = [(f"plan[{place}].{field}", problem) for field, problem in refused.problems]
             raise InvalidRequest(problems) from None
@@ -132,7 +132,8 @@ def _agent(asked: PlanStep, place: int, desk: Desk) -> AgentId:
 
 
 def _policy(query: ForecastPlan, state: ProjectState) -> Policy:
-    return state.policy if query.branch_policy is None else replace(state.policy, branch_policy=query.branch_policy)
+    stored = state.committed_settings.policy
+    return stored if query.branch_policy is None else replace(stored, branch_policy=query.branch_policy)
 
 
 def _gathered(

@@ -12,7 +12,7 @@ from intermute.core.api.claims import Alternative
 from intermute.core.claim_index import ALL_SHOWN, FindingBounds, Work
 from intermute.core.claim_modes import CLASS_OF_MODE, weaker_than
 from intermute.core.claim_records import Claim
-from intermute.core.claims import decide
+from intermute.core.claims import Policy, decide
 from intermute.core.errors import PatternTooBroad, ReservationConflict
 from intermute.core.findings import Finding, Verdict, in_precedence
 from intermute.core.lease_book import asked_for
@@ -68,7 +68,7 @@ def meet(
     Raises: PatternTooBroad.
     """
     find = state.leases.committed_findings if is_committed else state.leases.findings
-    found = find(claim, state.policy, bounds, work=work)
+    found = find(claim, _policy(state, is_committed=is_committed), bounds, work=work)
     conflicts = [finding for finding in found if finding.verdict is Verdict.CONFLICT]
     warnings = [finding for finding in found if finding.verdict is Verdict.WARN]
     if not state.intents.is_empty:
@@ -77,6 +77,11 @@ def meet(
         ahead = state.waiting.ahead_of(claim, state.policy, affordable_obstacles_in(state, work.for_others()), work)
         conflicts += islice(_between(claim, ahead, state), bounds.conflicts - len(conflicts))
     return Meeting(conflicts, warnings[: limits.WARNINGS_SHOWN_MAX])
+
+
+def _policy(state: ProjectState, *, is_committed: bool) -> Policy:
+    """Return the rule for what is stored, or for what is being decided."""
+    return state.committed_settings.policy if is_committed else state.policy
 
 
 def _declared(
@@ -93,7 +98,7 @@ def _declared(
     told = {(finding.claim.id, finding.requested.number) for finding in found}
     return [
         finding
-        for finding in find(claim, state.policy, bounds, work=work)
+        for finding in find(claim, _policy(state, is_committed=is_committed), bounds, work=work)
         if (intent := state.intents.get(finding.claim.id)) is None
         or (intent.reservation_id, finding.requested.number) not in told
     ]

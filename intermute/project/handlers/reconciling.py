@@ -21,7 +21,7 @@ def reconcile_branches(query: Reconcile, desk: Desk) -> FromStore[Reconciled]:
     """Return the branches in the order in which to merge them, with what stands between them."""
     state = desk.state
     picked = first_claims(claim_sources(state, frozenset(Include)), limits.RECONCILE_CLAIMS_MAX)
-    as_of_seq, policy = state.stored_head, state.policy
+    as_of_seq, policy = state.stored_head, state.committed_settings.policy
     shown = page_size(query.limit, limits.PAGE_DEFAULT)
 
     def work(_connection: apsw.Connection) -> Reconciled:

@@ -111,6 +111,11 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
         """Tell whether fields come from a body."""
         return self.method in {"POST", "PUT", "PATCH"}
 
+    @property
+    def has_project_in_path(self) -> bool:
+        """Tell whether the path names the project, so that there is no other one to fall back to."""
+        return "{project" in self.path
+
 
 def _row(method: str, path: str, takes: type, gives: type | None, **options: Any) -> Operation:  # Any: as Operation.
     return Operation(method=method, path=path, input=takes, output=gives, **options)

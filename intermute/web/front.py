@@ -111,6 +111,8 @@ class Front:
         Raises: InvalidProject, ForeignProject, ProjectRequired.
         """
         named = named_project(question.project)
+        if named is None and operation.has_project_in_path:
+            raise InvalidProject
         if principal.project is not None:
             if named is None and operation.project is ProjectRule.NAMED:
                 raise ProjectRequired

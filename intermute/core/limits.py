@@ -50,7 +50,10 @@ UPLOAD_SYMBOLS_MAX: Final = 5_000  # symbols in one upload.
 UPLOAD_CALLS_MAX: Final = 5_000  # calls in one upload.
 INDEX_FILES_MAX: Final = 10_000  # files of one project's symbol index.
 INDEX_SYMBOLS_MAX: Final = 200_000  # symbols of one project's index; 20 for each file.
-INDEX_CALLS_MAX: Final = 50_000  # calls of one project's index: a graph of 31 MB that is built in 0.3 s (measured).
+INDEX_CALLS_MAX: Final = 50_000  # calls of one project's index; their graph is built in 0.3 s (measured).
+INDEX_GRAPH_BYTES_MAX: Final = (
+    50_000_000  # bytes of memory for the graph, estimated high: 23 to 43 MB for calls of any shape (measured).
+)
 WAITERS_PER_PROJECT_MAX: Final = 128  # wishes in the queue; each arrival may look up what all of them wait for.
 WAITERS_PER_AGENT_MAX: Final = 8  # wishes of one agent in the queue; it can work on one at a time. A guess, revisit.
 WAIT_OBSTACLES_MAX: Final = 100  # claims in the way of one waiter; who waits for more will hardly see them all end.

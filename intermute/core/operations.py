@@ -202,7 +202,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _row("PATCH", "/api/projects/{project:path}/settings", settings.ChangeSettings, settings.SettingsView,
          errors=(SettingsInUse,)),
     _row("PUT", "/api/projects/{project:path}/symbols", symbols.UploadSymbols, symbols.SymbolIndexView,
-         errors=(BadPattern, SymbolIndexFull)),
+         errors=(SymbolIndexFull,)),
     _row("GET", "/api/projects/{project:path}/symbols", symbols.GetSymbols, symbols.SymbolIndexView),
     _row("DELETE", "/api/projects/{project:path}/symbols", symbols.DropSymbols, symbols.SymbolIndexView),
     _row("GET", "/api/projects", system.ListProjects, system.ProjectList, project=ProjectRule.NONE),

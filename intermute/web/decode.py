@@ -186,7 +186,7 @@ def _readable(text: str, expression: Any) -> str:  # Any: a type expression.
         text = text.replace(hint[0], f"that is {PATTERN_HINTS.get(pattern, 'of the documented form')}")
     where = _WHERE.search(text)
     if where:
-        text = text[: where.start()]
+        text, expression = text[: where.start()], _type_at(expression, where[1])
     if (unknown := _INNER_UNKNOWN.fullmatch(text)) is not None:
         structs = [each for each in _classes_in(expression) if issubclass(each, msgspec.Struct)]
         text = f"{unknown[1][:_SHOWN_NAME_CHARS]!r} {_unknown(unknown[1], fields_of(structs[0]))}"
@@ -195,6 +195,15 @@ def _readable(text: str, expression: Any) -> str:  # Any: a type expression.
         text = f"use one of {', '.join(str(each.value) for each in enums[0])}"
     text = text.replace("`", "").replace(" | null", "").replace("Expected", "expected", 1)
     return f"{text} at {where[1].lstrip('.') or 'the top'}" if where else text
+
+
+def _type_at(expression: Any, where: str) -> Any:  # Any: type expressions.
+    """Return the type of what is at this place inside a value, such as `[0].calls[3]`."""
+    for name in re.findall(r"\.([^.\[]+)", where):
+        for struct in [each for each in _classes_in(expression) if issubclass(each, msgspec.Struct)]:
+            if (found := fields_of(struct).get(name)) is not None:
+                expression = found.type
+    return expression
 
 
 def _classes_in(expression: Any) -> list[type]:  # Any: a type expression.

@@ -174,3 +174,10 @@ def test_decode_names_the_near_field_inside_a_list() -> None:
 def test_decode_lists_the_choices_of_a_word() -> None:
     """A word out of a short list is refused with the list."""
     assert problems("Reserve", '{"on_conflict": "maybe"}') == {"on_conflict": "use one of reject, grant, wait"}
+
+
+def test_decode_names_the_near_field_however_deep() -> None:
+    """The choices are those of the object in which the field stands, not of the one around it."""
+    found = problems("UploadSymbols", '{"commit": "c", "files": [{"path": "a", "calls": [{"too": "f"}]}]}')
+
+    assert "did you mean 'to'? at [0].calls[0]" in found["files"]

@@ -10,7 +10,8 @@ from pytest import raises
 from intermute.core import limits
 from intermute.core.api.settings import ChangeSettings
 from intermute.core.api.symbols import DropSymbols, FileSymbols, GetSymbols, UploadSymbols
-from intermute.core.errors import BadPattern, InvalidRequest, SymbolIndexFull
+from intermute.core.errors import InvalidRequest, SymbolIndexFull
+from intermute.core.symbol_index import indexed
 from intermute.project.handlers import symbols
 from intermute.store.symbols import load_graph
 
@@ -147,21 +148,38 @@ def test_index_over_its_bounds_is_refused_whole(bench: Bench, monkeypatch: pytes
     assert bench.run(upload("c1", file("a.py", ("f", "g"), ("f", "h"), ("f", "i")))).calls == 3
 
 
+@pytest.mark.parametrize(("room", "is_refused"), [(-1, True), (0, False)])
+def test_index_is_bounded_by_what_its_graph_takes(
+    bench: Bench, monkeypatch: pytest.MonkeyPatch, room: int, is_refused: bool
+) -> None:
+    """Also by files that were stored before a restart; what comes again in place of itself takes nothing more."""
+    first, second = file("a.py", ("f", "g")), file("b.py", ("f", "x/y/z.py::a_long_name"))
+    bench.run(upload("c1", first))
+    bench.restart()
+    bench.run(upload("c1", first))
+    both = sum(each.graph_bytes for each in indexed(upload("c1", first, second).files))
+    assert symbols._BOUNDS["graph_bytes"] == limits.INDEX_GRAPH_BYTES_MAX
+    monkeypatch.setitem(symbols._BOUNDS, "graph_bytes", both + room)
+
+    [outcome] = bench.batch((upload("c1", second), LOCAL))
+
+    assert isinstance(outcome, SymbolIndexFull) == is_refused
+    assert bench.ask(READ).files == (1 if is_refused else 2)
+
+
 @pytest.mark.parametrize(
-    ("files", "refusal"),
+    "files",
     [
-        ([file("/etc/passwd", ("f", "g"))], BadPattern),
-        ([file("a/../b.py", ("f", "g"))], BadPattern),
-        ([file("a.py", ("", "g"))], BadPattern),
-        ([file("a.py", ("f", "b.py::"))], BadPattern),
-        ([file("a.py", ("f", "/b.py::g"))], BadPattern),
+        [file("/etc/passwd", ("f", "g"))],
+        [file("a/../b.py", ("f", "g"))],
+        [file("a.py", ("", "g"))],
+        [file("a.py", ("f", "b.py::"))],
+        [file("a.py", ("f", "/b.py::g"))],
     ],
 )
-def test_upload_that_names_nothing_is_refused(
-    bench: Bench, files: list[dict[str, Any]], refusal: type[Exception]
-) -> None:
+def test_upload_that_names_nothing_is_refused(bench: Bench, files: list[dict[str, Any]]) -> None:
     """A path or a symbol that is none, with the reason; nothing is stored."""
-    with raises(refusal):
+    with raises(InvalidRequest):
         bench.run(upload("c1", *files))
 
     assert bench.ask(READ).state == "unavailable"

@@ -20,6 +20,7 @@ _BOUNDS = {
     "files": limits.INDEX_FILES_MAX,
     "symbols": limits.INDEX_SYMBOLS_MAX,
     "calls": limits.INDEX_CALLS_MAX,
+    "graph_bytes": limits.INDEX_GRAPH_BYTES_MAX,
 }
 
 
@@ -46,7 +47,7 @@ def upload_symbols(command: UploadSymbols, tx: Transaction) -> SymbolIndexView:
         tx.facts.forget_symbols()
     tx.write(*rows.save(files, index))
     for file in files:
-        tx.facts.symbol_files[file.path] = Counts(len(file.symbols), len(file.calls))
+        tx.facts.symbol_files[file.path] = Counts(len(file.symbols), len(file.calls), file.graph_bytes)
     tx.state.index_symbols(index)
     _tell(index, len(files), actor, tx)
     return _view(index, tx.project)
@@ -67,6 +68,9 @@ def _grown(
         calls=(known.calls if known else 0)
         + sum(len(file.calls) for file in files)
         - sum(counts.calls for counts in old),
+        graph_bytes=(known.graph_bytes if known else 0)
+        + sum(file.graph_bytes for file in files)
+        - sum(counts.graph_bytes for counts in old),
         uploaded_at_us=tx.now.wall_us,
         by=actor,
         changed=tx.next_cursor(),

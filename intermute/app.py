@@ -32,7 +32,7 @@ from intermute.web.auth import KeyRing
 from intermute.web.front import Front
 from intermute.web.gate import LOCAL_HOSTS, Gate
 from intermute.web.health import HealthReport
-from intermute.web.keys import DEV_PROJECT, Keys, KeysRefused, bootstrap, load_keys
+from intermute.web.keys import DEV_PROJECT, Keys, KeysRefused, bootstrap, is_private, load_keys
 from intermute.web.lane import build_app
 from intermute.web.server import Listener, ListenError, ServerLimits, open_tcp_listener, open_unix_listener, serve
 from intermute.web.sockets import Sockets
@@ -167,6 +167,8 @@ def _load_keys(settings: Settings, log: Log) -> Keys:
         made = bootstrap(settings.keys_file)
         if made is not None:
             log("keys.bootstrapped", file=str(settings.keys_file), project=DEV_PROJECT)
+        if not is_private(settings.keys_file):
+            log("keys.readable_by_others", file=str(settings.keys_file))
         return load_keys(settings.keys_file)
     except KeysRefused as refused:
         raise StartRefused(str(refused)) from refused

@@ -118,11 +118,24 @@ def _load_document(path: Path) -> dict[str, Any]:  # Any: see parse_keys.
         mark = getattr(error, "problem_mark", None)
         where = f"line {mark.line + 1}, column {mark.column + 1}" if mark else "a character in it"
         raise KeysRefused(f"auth init: parse keys file: {where} is not valid YAML") from None
+    except (
+        ValueError,
+        RecursionError,
+    ):  # PyYAML's own texts for a date such as 2026-99-99, and for ten thousand brackets.
+        raise KeysRefused("auth init: parse keys file: a value in it cannot be read: put keys in quotes") from None
     if document is None:
         return {}
     if not isinstance(document, dict):
         raise KeysRefused("auth init: parse keys file: the file must hold a mapping")
     return document
+
+
+def is_private(path: Path) -> bool:
+    """Tell whether nobody but its owner can read the file; what is not there is private (guarantees.md T7)."""
+    try:
+        return not path.stat().st_mode & 0o077
+    except OSError:
+        return True
 
 
 def bootstrap(path: Path) -> str | None:

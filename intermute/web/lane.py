@@ -36,15 +36,13 @@ from intermute.web.sockets import SOCKETS, Sockets
 VERSIONS: Final = ("/api/", "/api/v1/")
 """Both prefixes are the same interface (docs/api.md, versioning)."""
 
-_BODY_TIMEOUT_S: Final = 15  # seconds to send a whole body; guarantees.md T9.
-
 
 def build_app(front: Front, sockets: Sockets, log: Callable[..., None]) -> QuartTrio:
     """Return the application that carries calls between the server and the front."""
     app = QuartTrio("intermute", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=BODY_BYTES_MAX,
-        BODY_TIMEOUT=_BODY_TIMEOUT_S,
+        BODY_TIMEOUT=None,  # The server's guard has it (web/server/limits.py), and answers 408.
         RESPONSE_TIMEOUT=None,
         PROPAGATE_EXCEPTIONS=False,
     )
@@ -129,9 +127,19 @@ def _gate(front: Front) -> Callable[[], Awaitable[Response | None]]:
     async def gate() -> Response | None:
         g.call = call_of(request)  # Read once; the view takes it from here.
         refusal = front.judge(g.call)
-        return as_response(error_answer(refusal)) if refusal else None
+        if refusal is not None:
+            return as_response(error_answer(refusal))
+        # Quart would answer a redirection in HTML and ask no error handler.
+        found = request.routing_exception
+        return _moved(found.new_url) if isinstance(found, RequestRedirect) else None
 
     return gate
+
+
+def _moved(url: str) -> Response:
+    """Return where a path with repeated slashes leads; with 308 the method and the body come along."""
+    body = {"error": "moved", "message": f"Call {url} instead: a path has single slashes."}
+    return Response(msgspec.json.encode(body) + b"\n", status=308, content_type=JSON_TYPE, headers={"Location": url})
 
 
 async def _http_error(error: HTTPException) -> Response:
@@ -149,17 +157,8 @@ async def _http_error(error: HTTPException) -> Response:
             )
         case RequestEntityTooLarge():
             refusal = BodyTooLarge()
-        case RequestRedirect():
-            return Response(
-                msgspec.json.encode({"error": "moved", "message": f"Use {error.new_url}."}) + b"\n",
-                status=301,
-                content_type=JSON_TYPE,
-                headers={"Location": error.new_url},
-            )
         case _ if error.code == 404:
             refusal = UnknownRoute(source.path[:200], _nearest(source.path))
-        case _ if error.code == 408:
-            refusal = InvalidRequest([("body", f"did not arrive within {_BODY_TIMEOUT_S} seconds")])
         case _ if error.code is not None and error.code < 500:
             refusal = InvalidRequest([("request", error.description or error.name)])
         case _:

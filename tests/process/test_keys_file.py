@@ -144,6 +144,8 @@ def test_existing_file_is_read_leniently_and_never_touched(tmp_path: Path) -> No
             "projects: {a: {keys: [k-123456]}, b: {keys: [k-123456]}}\n", "key reused across projects", id="reused"
         ),
         pytest.param(b"\xff\xfe\x00", "keys file", id="binary"),
+        pytest.param("projects: {acme: {keys: [2026-99-99]}}\n", "cannot be read", id="no-date"),
+        pytest.param("projects: " + "[" * 5_000, "cannot be read", id="deep"),
     ],
 )
 def test_wrong_file_keeps_the_server_from_starting(tmp_path: Path, text: str | bytes, words: str) -> None:
@@ -179,6 +181,17 @@ def test_wrong_file_is_refused_without_quoting_a_key(tmp_path: Path, text: str) 
 
     assert str(refused.value).startswith("auth init: ")
     assert "secret" not in str(refused.value)
+
+
+@pytest.mark.parametrize(("mode", "warnings"), [(0o600, 0), (0o640, 1), (0o604, 1)])
+def test_file_that_others_can_read_is_complained_of(tmp_path: Path, mode: int, warnings: int) -> None:
+    """A keys file is its owner's alone; where it is not, the log says so at start (guarantees.md T7)."""
+    path = tmp_path / "keys.yaml"
+    path.write_text(keys_text("k-1"))
+    path.chmod(mode)
+
+    with ServerProcess(tmp_path) as running:
+        assert len(running.events("keys.readable_by_others")) == warnings
 
 
 def test_environment_names_the_keys_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -89,6 +89,17 @@ def test_repeated_slashes_lead_to_the_cleaned_path(client: httpx.Client, project
     assert len(good(answer)["agents"]) == 1
 
 
+@pytest.mark.parametrize("path", ["/api//agents", "/api/threads//", "/api/v1/threads//", "/api/inbox//counts"])
+def test_redirection_is_json_too(client: httpx.Client, path: str) -> None:
+    """No answer of ours is a web page, not even one that leads elsewhere."""
+    answer = client.get(path, follow_redirects=False)
+
+    assert answer.status_code == 308
+    assert answer.headers["content-type"] == "application/json"
+    assert answer.json()["error"] == "moved"
+    assert answer.headers["location"] in answer.json()["message"]
+
+
 def test_a_route_with_a_trailing_slash_is_the_route(client: httpx.Client, project: str) -> None:
     """A trailing slash changes nothing."""
     register(client, project, "anna")

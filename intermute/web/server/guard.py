@@ -140,14 +140,13 @@ class Connection:
 
     async def _feed_body(self, stream: GuardedHTTPStream) -> None:
         """Give the application its body, and notice when the peer leaves; returns when the application has."""
-        deadline_s, received_bytes = trio.current_time() + self._limits.body_timeout_s, 0
+        deadline_s = trio.current_time() + self._limits.body_timeout_s
         while not self._application.is_done:
             if self._h11.they_are_waiting_for_100_continue:
                 await self._responder.send_continue()
             event = self._h11.next_event()
             handed_at_s = trio.current_time()
             if isinstance(event, h11.Data):
-                received_bytes += len(event.data)
                 await stream.handle(Body(stream_id=STREAM_ID, data=event.data))
             elif isinstance(event, h11.EndOfMessage):
                 await stream.handle(EndBody(stream_id=STREAM_ID))
@@ -162,8 +161,6 @@ class Connection:
                 continue
             # The time for which the application let the body wait is not the peer's.
             deadline_s += trio.current_time() - handed_at_s
-            if received_bytes >= self._limits.body_progress_bytes:
-                deadline_s, received_bytes = trio.current_time() + self._limits.body_timeout_s, 0
 
     async def _read_more(self, deadline_s: float) -> bool:
         data = b""
@@ -172,10 +169,7 @@ class Connection:
         with trio.CancelScope(deadline=deadline_s) as self._waiting:
             data = await self._wire.receive()
         if self._waiting.cancelled_caught and not self._application.is_done:
-            seconds = f"{self._limits.body_timeout_s:g} seconds"
-            raise Refused(
-                408, "body_timeout", f"Send {self._limits.body_progress_bytes} bytes of body every {seconds}."
-            )
+            raise Refused(408, "body_timeout", f"Send the whole body within {self._limits.body_timeout_s:g} seconds.")
         if not self._waiting.cancelled_caught:
             self._h11.receive_data(data)
         return bool(data)

@@ -29,9 +29,8 @@ class ServerLimits:
     head_fields_max: int = 100
     # A quiet keep-alive connection. Between 5 and 7 s by requirement.
     idle_timeout_s: float = 6.0
-    # Request body: at least this much in each span, or the rest of it. A drip of single bytes does not count.
+    # The whole request body, but for the time in which the application lets it wait (guarantees.md T9).
     body_timeout_s: float = 15.0
-    body_progress_bytes: int = 1 * KIB
 
     # One read from the socket. Also the most that is held of requests sent ahead of their turn.
     receive_bytes: int = 64 * KIB

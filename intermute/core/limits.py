@@ -57,6 +57,7 @@ INDEX_GRAPH_BYTES_MAX: Final = (
 WAITERS_PER_PROJECT_MAX: Final = 128  # wishes in the queue; each arrival may look up what all of them wait for.
 WAITERS_PER_AGENT_MAX: Final = 8  # wishes of one agent in the queue; it can work on one at a time. A guess, revisit.
 WAIT_OBSTACLES_MAX: Final = 100  # claims in the way of one waiter; who waits for more will hardly see them all end.
+WAIT_LOOKUP_STEPS_MAX: Final = 2_000  # names tried for one waiter; 128 of them are 0.5 s when one thing ends for all.
 WAIT_SECONDS_MAX: Final = 3600  # seconds a place in the queue is kept; longer than most leases last.
 WANTED_EVENTS_MAX: Final = 10  # holders told of one waiter, or of one contested grant; a guess, revisit.
 FORCE_SILENCE_MIN_S: Final = 60  # seconds; below it an agent that says a word a minute, as advised, would look silent.

@@ -11,7 +11,7 @@ from typing import Final, NamedTuple
 import msgspec
 
 from intermute.core.claim_records import Claim
-from intermute.core.ids import Micros
+from intermute.core.ids import AgentId, Micros
 from intermute.core.lease_book import Reservation
 from intermute.core.times import SECOND_US, Now
 
@@ -29,8 +29,9 @@ class OnConflict(StrEnum):
 
 
 class Idempotency(NamedTuple):
-    """A holder's own key for a request, and a hash of what was asked under it."""
+    """An agent's own key for a request, and a hash of what was asked under it."""
 
+    asker: AgentId
     key: str
     request_hash: bytes
 

@@ -74,6 +74,17 @@ class Facts:
         for receipts in self.receipts.values():
             if name in receipts and agent_id not in receipts:
                 receipts[agent_id] = replace(receipts.pop(name), agent=agent_id)
+        for key, rows in self.keyed.items():
+            self.keyed[key] = [_asked_by(agent_id, row) if _asker_of(row) == name else row for row in rows]
+
+
+def _asker_of(row: ReservationRow) -> AgentId | None:
+    return row.idempotency.asker if row.idempotency else None
+
+
+def _asked_by(agent_id: AgentId, row: ReservationRow) -> ReservationRow:
+    assert row.idempotency is not None
+    return replace(row, idempotency=row.idempotency._replace(asker=agent_id))
 
 
 @dataclass(slots=True)

@@ -20,13 +20,13 @@ from intermute.store.statements import Statement, to_json
 
 _COLUMNS: Final = (
     "id, fence, holder, targets, branch, worktree, reason, created_at_us, expires_at_us, changed, ended_at_us, ended, "
-    "idempotency_key, request_hash"
+    "asked_by, idempotency_key, request_hash"
 )
 _INSERT: Final = """
 INSERT INTO reservations (id, fence, holder, targets, branch, worktree, reason, created_at_us, expires_at_us, changed,
-                          idempotency_key, request_hash)
+                          asked_by, idempotency_key, request_hash)
 VALUES (:id, :fence, :holder, :targets, :branch, :worktree, :reason, :created_at_us, :expires_at_us, :changed,
-        :idempotency_key, :request_hash)
+        :asked_by, :idempotency_key, :request_hash)
 """
 _RENEW: Final = "UPDATE reservations SET expires_at_us = :expires_at_us WHERE id = :id"
 _CONVERT: Final = """
@@ -35,6 +35,7 @@ UPDATE reservations SET targets = :targets, changed = :changed, expires_at_us = 
 _HAND_OVER: Final = "UPDATE reservations SET holder = :holder, fence = :fence, changed = :fence WHERE id = :id"
 _END: Final = "UPDATE reservations SET ended_at_us = :now_us, ended = :ended WHERE id = :id"
 _ADOPT: Final = "UPDATE reservations SET holder = :id WHERE holder = :name AND ended_at_us IS NULL"
+_ADOPT_KEYS: Final = "UPDATE reservations SET asked_by = :id WHERE asked_by = :name"
 _ACTIVE: Final = f"SELECT {_COLUMNS} FROM reservations WHERE ended_at_us IS NULL ORDER BY fence"  # noqa: S608 - constants
 _ONE: Final = f"SELECT {_COLUMNS} FROM reservations WHERE id = :id"  # noqa: S608 - constants
 _OF_KEY: Final = f"SELECT {_COLUMNS} FROM reservations WHERE idempotency_key = :key"  # noqa: S608 - constants
@@ -120,6 +121,7 @@ def insert(reservation: Reservation, idempotency: Idempotency | None = None) -> 
             "created_at_us": reservation.created_at_us,
             "expires_at_us": reservation.expires_at_us,
             "changed": reservation.changed,
+            "asked_by": idempotency.asker if idempotency else None,
             "idempotency_key": idempotency.key if idempotency else None,
             "request_hash": idempotency.request_hash if idempotency else None,
         },
@@ -178,6 +180,11 @@ def adopt(agent_id: AgentId, name: str) -> Statement:
     return Statement(_ADOPT, {"id": agent_id, "name": name})
 
 
+def adopt_keys(agent_id: AgentId, name: str) -> Statement:
+    """Give an agent the idempotency keys that it used under its name before it registered."""
+    return Statement(_ADOPT_KEYS, {"id": agent_id, "name": name})
+
+
 def active(connection: apsw.Connection) -> list[ReservationRow]:
     """Return the active reservations in the order of their fences."""
     return [_row(row) for row in connection.execute(_ACTIVE)]
@@ -219,5 +226,5 @@ def _row(row: Sequence[Any]) -> ReservationRow:  # Any: SQLite's dynamic columns
         changed=row[9],
         ended_at_us=None if row[10] is None else Micros(row[10]),
         ended=row[11],
-        idempotency=None if row[12] is None else Idempotency(row[12], row[13]),
+        idempotency=None if row[12] is None else Idempotency(AgentId(row[12]), row[13], row[14]),
     )

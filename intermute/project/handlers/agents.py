@@ -139,6 +139,7 @@ def _adopt(agent: Agent, tx: Transaction) -> None:
     tx.facts.adopt(AgentId(agent.name), agent.id)
     if agent.name != agent.id:
         leave_all(AgentId(agent.name), tx)  # What it waited for is asked again, in the name of the agent.
+    tx.write(reservation_rows.adopt_keys(agent.id, agent.name))
     if tx.state.leases.rename_holder(AgentId(agent.name), agent.id):
         tx.write(reservation_rows.adopt(agent.id, agent.name))
         settle_queue(tx)  # What was in its way may be its own now, and others wait for it that waited for a name.

@@ -98,7 +98,7 @@ def _wish(command: Reserve, tx: Transaction) -> Wish:
         worktree=(command.worktree or "").strip() or None,
     )
     key = command.idempotency_key
-    idempotency = None if key is None else Idempotency(key, request_hash(command))
+    idempotency = None if key is None else Idempotency(claim.holder, key, request_hash(command))
     return Wish(claim, command.reason or "", lifetime.ttl_s, idempotency)
 
 
@@ -132,7 +132,7 @@ def _resumed(command: Reserve, ticket: str, tx: Transaction) -> ReservationView 
 def _earlier(asked: Idempotency, holder: AgentId, tx: Transaction) -> ReservationView | Queued | None:
     """Return what the same request has led to before. Raises: IdempotencyKeyReused."""
     for row in tx.facts.keyed.get(asked.key, ()):
-        if row.holder == holder and row.idempotency is not None:
+        if row.idempotency is not None and row.idempotency.asker == holder:
             if row.idempotency.request_hash != asked.request_hash:
                 raise IdempotencyKeyReused(asked.key, row.id)
             return repeated_view(row, tx.state, tx.now)

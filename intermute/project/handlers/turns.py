@@ -38,7 +38,9 @@ def enqueue(wish: Wish, wait_s: float, met: Meeting, work: Work, tx: Transaction
     Raises: TooManyWaiters, TooMuchInTheWay, Deadlock, PatternTooBroad.
     """
     state, now_s = tx.state, tx.now.mono_s
-    held = list(obstacles_in(state, work)(wish.claim))
+    # What it costs to look is what it will cost whenever something ends, so it is bounded more tightly than a request.
+    narrow = Work(steps_max=limits.WAIT_LOOKUP_STEPS_MAX)
+    held = list(obstacles_in(state, narrow)(wish.claim))
     if len(held) > limits.WAIT_OBSTACLES_MAX:
         raise TooMuchInTheWay(limits.WAIT_OBSTACLES_MAX)
     of_others = affordable_obstacles_in(state, work.for_others())
@@ -83,7 +85,7 @@ def admit_waiters(tx: Transaction) -> None:
         if known is not None and known.changed == known_changed:
             yield known.claim
             return
-        for found in leases.obstacles(claim, tx.state.policy, work=Work()):
+        for found in leases.obstacles(claim, tx.state.policy, work=Work(steps_max=limits.WAIT_LOOKUP_STEPS_MAX)):
             lease = leases.get(found.id)
             assert lease is not None
             watched[claim.id] = lease.id, lease.changed

@@ -18,6 +18,8 @@ ALTER TABLE reservations ADD COLUMN worktree TEXT;
 ALTER TABLE reservations ADD COLUMN changed INTEGER NOT NULL DEFAULT 0;  -- cursor at which others last had to take note of it
 UPDATE reservations SET changed = fence;
 
-ALTER TABLE reservations ADD COLUMN idempotency_key TEXT;               -- the holder's own; a repeated request finds its row
+ALTER TABLE reservations ADD COLUMN idempotency_key TEXT;               -- the asker's own; a repeated request finds its row
+ALTER TABLE reservations ADD COLUMN asked_by TEXT;                      -- whose key it is: the holder may have changed since
 ALTER TABLE reservations ADD COLUMN request_hash BLOB;                  -- what was asked under it
+CREATE INDEX reservations_by_asker ON reservations (asked_by) WHERE asked_by IS NOT NULL;
 CREATE INDEX reservations_by_key ON reservations (idempotency_key) WHERE idempotency_key IS NOT NULL;

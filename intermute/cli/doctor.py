@@ -10,7 +10,7 @@ from intermute.app import ExitCode
 from intermute.cli.options import data_option
 from intermute.store.connection import SQLITE_OLDEST, sqlite_version
 from intermute.store.diagnosis import examine
-from intermute.store.directory import DataDirectory, DirectoryRefused
+from intermute.store.directory import DataDirectory
 
 
 @click.command(epilog="Example:  intermute doctor --data ./intermute-data")
@@ -26,13 +26,7 @@ def doctor(data: Path) -> None:
     mode = data.stat().st_mode & 0o777
     _line("directory", str(data), "" if mode == 0o700 else f"mode is {mode:o}, should be 700: chmod 700 {data}")
     directory = DataDirectory(data)
-    try:
-        directory.lock()
-    except DirectoryRefused:
-        _line("server", "running on this directory", "")
-    else:
-        _line("server", "not running", "")
-        directory.unlock()
+    _line("server", "running on this directory" if directory.is_locked() else "not running", "")
     is_well = is_new_enough and mode == 0o700
     files = directory.files()
     _line("projects", str(len(files)), "")

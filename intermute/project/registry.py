@@ -28,6 +28,7 @@ from supervisor import (
     ChildExists,
     ChildNotStarted,
     ChildSpec,
+    ChildState,
     ChildStillRunning,
     Supervisor,
     SupervisorClosed,
@@ -112,9 +113,14 @@ class Registry:
             try:
                 await self._supervisor.wait_started(CHILD_PREFIX + name)
             except ChildNotStarted as failed:
-                raise ProjectParked(str(failed)) from None
+                raise self._not_started(name, failed) from None
             self._note_opened(project)
             return project
+
+    def _not_started(self, name: ProjectName, failed: ChildNotStarted) -> ProjectParked | StorageUnavailable:
+        states = [child.state for child in self._supervisor.health() if child.name == CHILD_PREFIX + name]
+        # Before it is parked it is tried again within milliseconds, and one second is the least that a header can say.
+        return ProjectParked(str(failed)) if states == [ChildState.PARKED] else StorageUnavailable(1.0)
 
     async def names(self) -> list[ProjectName]:
         """Return the names of all projects in the data directory."""

@@ -177,6 +177,14 @@ def test_doctor_finds_what_is_wrong(served: ServerProcess) -> None:
     assert "Traceback" not in found.stderr
 
 
+def test_doctor_adds_nothing(tmp_path: Path) -> None:
+    """Looking into a directory leaves it as it was: not even a lock appears."""
+    found = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path)])
+
+    assert "not running" in found.output
+    assert list(tmp_path.iterdir()) == []
+
+
 def test_doctor_of_no_directory_says_so(tmp_path: Path) -> None:
     """Looking into a directory that is not there is exit code 1, and makes none."""
     found = CliRunner().invoke(cli, ["doctor", "--data", str(tmp_path / "nowhere")])

@@ -15,6 +15,10 @@ from intermute.core.api.checks import CheckReservations
 from intermute.core.api.messages import AckMessage, SendMessage, Sent
 from intermute.core.api.reservations import ListReservations, ReservationView, Reserve
 from intermute.core.errors import MessageIdTaken, TooSlow
+from intermute.core.ids import AgentId, Micros, ReservationId
+from intermute.core.lease_book import Reservation
+from intermute.core.lock_table import Mode
+from intermute.core.patterns import parse
 
 
 def deciding_takes(service: Service, clock: MockClock, seconds: float) -> None:
@@ -154,3 +158,26 @@ async def test_batches_of_one_take_know_of_each_other(tmp_path: Path, autojump_c
         assert stored_row(tmp_path).batch == before + 3  # The repetition stores nothing.
         assert (outcomes[1].replayed, outcomes[2].replayed) == (False, True)
         assert outcomes[3].ack_at
+
+
+async def test_mass_expiry_is_stored_in_parts(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """However many leases end at once, no commit lasts long, and a path is free at its deadline all the same."""
+    count = limits.BATCH_STATEMENTS_MAX // 2 + 1
+    async with serving(tmp_path) as service:
+        await service.run(RegisterAgent(name="anna"))
+        for number in range(count):
+            service.project.known_state().leases.load(lease_until(number, trio.current_time() + 60))
+        before = service.project.known_state().batch
+        await trio.sleep(60)
+
+        assert (await service.run(Reserve(agent_id="ben", path_pattern=f"a{count - 1}"))).is_active
+
+        assert len(service.project.known_state().leases) == 1
+        assert stored_row(tmp_path).batch == before + 2
+        assert stored_row(tmp_path).head == 2 + count
+
+
+def lease_until(number: int, deadline_s: float) -> Reservation:
+    """Return a lease that the disk does not know, which its end does not mind."""
+    ids = ReservationId(f"r{number}"), AgentId("zoe")
+    return Reservation(*ids, (parse(f"a{number}"),), Mode.X, "", number + 1, Micros(0), Micros(0), deadline_s)

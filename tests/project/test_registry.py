@@ -9,7 +9,7 @@ from pytest import raises
 from trio.testing import MockClock
 
 from intermute.core import limits
-from intermute.core.api.agents import ListAgents, RegisterAgent
+from intermute.core.api.agents import GetAgent, ListAgents, RegisterAgent
 from intermute.core.api.messages import Inbox, SendMessage
 from intermute.core.api.reservations import ReleaseAll, Reserve
 from intermute.core.errors import BadPattern, ShuttingDown, TooManyProjects
@@ -207,3 +207,20 @@ async def test_registry_finds_a_project_by_its_ids(tmp_path: Path, autojump_cloc
 
         assert await service.registry.name_of_tag(anna.agent_id) == ProjectName("acme")
         assert await service.registry.name_of_tag("not minted here") is None
+
+
+async def test_registry_first_failure_to_open_is_soon_over(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """While a project is tried again its callers are told to come back in a second; once it rests, that it is parked."""
+    async with serving(tmp_path) as service:
+        path = service.registry.directory.path_of(DEMO)
+        path.write_bytes(b"no database" * 1000)
+
+        first = await service.outcome(GetAgent(agent="anna"))
+        await trio.sleep(0.9)
+        later = await service.outcome(GetAgent(agent="anna"))
+        path.unlink()
+        await trio.sleep(60)
+
+        assert (first.code, first.retry_after_s) == ("storage_unavailable", 1.0)
+        assert later.code == "project_parked"
+        assert (await service.run(RegisterAgent(name="anna"))).name == "anna"

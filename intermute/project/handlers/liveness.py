@@ -4,6 +4,7 @@ The ticker sends `Tick`; nobody else can. Source: design.md 8, guarantees.md G8 
 """
 
 from dataclasses import dataclass
+from typing import Final
 
 from intermute.core import limits
 from intermute.core.ids import AgentId
@@ -13,6 +14,8 @@ from intermute.project.handlers.turns import end_waits
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Transaction
 from intermute.store import agents as rows
+
+_STATEMENTS_OF_AN_END: Final = 2  # its row and its event.
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,18 +29,24 @@ def tick(command: Tick, tx: Transaction) -> None:
     """Do what is due now."""
     expire_due(tx)
     end_waits(tx)  # Before the silent lose theirs: what one of them loses must not go to another one that waits.
-    for agent in [agent for agent in map(tx.state.agents.find, silent_holders(tx.state, tx.now.mono_s)) if agent]:
-        end_reservations(tx.state.leases.held_by(agent.id), "owner_stale", tx)
-        abandon(tx.state.intents.held_by(agent.id), "owner_stale", tx)
+    for holder in silent_holders(tx.state, tx.now.mono_s):
+        if len(tx.statements) >= limits.BATCH_STATEMENTS_MAX:
+            break  # The others stay due, so the next tick follows at once.
+        end_reservations(tx.state.leases.held_by(holder), "owner_stale", tx)
+        abandon(tx.state.intents.held_by(holder), "owner_stale", tx)
     if command.flushes_heartbeats:
         unflushed, tx.state.unflushed_heartbeats = tx.state.unflushed_heartbeats, set()
         tx.write(*rows.seen(agent for agent in map(tx.state.agents.find, sorted(unflushed)) if agent))
 
 
 def expire_due(tx: Transaction) -> None:
-    """End every lease and every intent whose deadline has come; exactly at the deadline it is over (claims.md S01)."""
-    end_reservations(tx.state.leases.due(tx.now.mono_s), "expired", tx)
-    abandon(tx.state.intents.due(tx.now.mono_s), "expired", tx)
+    """End the leases and intents whose deadline has come; exactly at the deadline it is over (claims.md S01).
+
+    Those that do not fit into one commit stay due; the actor decides nothing else before the leases have ended too.
+    """
+    most = limits.BATCH_STATEMENTS_MAX // _STATEMENTS_OF_AN_END
+    end_reservations(tx.state.leases.due(tx.now.mono_s)[:most], "expired", tx)
+    abandon(tx.state.intents.due(tx.now.mono_s)[:most], "expired", tx)
 
 
 def silent_holders(state: ProjectState, mono_s: float) -> list[AgentId]:

@@ -207,7 +207,7 @@ class LeaseBook:
 
     def rename_holder(self, old: AgentId, new: AgentId) -> int:
         """Give everything that `old` holds to `new`, and return how many reservations that is."""
-        if old == new:  # An agent may choose its own id as its name.
+        if old == new:  # Earlier versions let an agent choose its own id as its name.
             return 0
         renamed = self.held_by(old)
         for reservation in renamed:
@@ -251,10 +251,13 @@ class LeaseBook:
             heapq.heappop(self._deadlines)  # Ended or renewed since; the entry is a leftover.
         return None
 
-    def due(self, mono_s: float) -> list[Reservation]:
-        """Return the leases whose deadline has come, in the order of their deadlines; they are still in the book."""
+    def due(self, mono_s: float, limit: int | None = None) -> list[Reservation]:
+        """Return the leases whose deadline has come, in the order of their deadlines, at most `limit`.
+
+        They are still in the book.
+        """
         ended: dict[ReservationId, Reservation] = {}  # By id: a lease renewed to the deadline it has is there twice.
-        while (deadline_s := self.next_deadline_s()) is not None and deadline_s <= mono_s:
+        while (deadline_s := self.next_deadline_s()) is not None and deadline_s <= mono_s and len(ended) != limit:
             _, reservation_id = heapq.heappop(self._deadlines)
             ended[reservation_id] = self._by_id[reservation_id]
         for reservation in ended.values():

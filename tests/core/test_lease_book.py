@@ -158,6 +158,21 @@ def test_book_conflicts_besides_one_leave_it_out(book: LeaseBook) -> None:
     assert [finding.claim.id for finding in found] == ["r3"]
 
 
+def test_book_tells_the_first_of_many_that_are_due() -> None:
+    """With a limit the earliest come first, and the others the next time; what is asked for stays in the book."""
+    book = LeaseBook()
+    for number in range(5):
+        book.load(lease(number, ANNA, f"a{number}", deadline_s=50.0 - number))
+
+    first = book.due(100.0, 2)
+    assert [each.fence for each in first] == [4, 3]
+    assert book.due(100.0, 2) == first
+    for each in first:
+        book.end(each)
+
+    assert [each.fence for each in book.due(100.0)] == [2, 1, 0]
+
+
 def test_book_memory_of_deadlines_is_bounded() -> None:
     """A lease that is renewed for days leaves no trail of old deadlines; neither do leases that come and go."""
     book = LeaseBook()

@@ -14,11 +14,12 @@ from intermute.core.api.agents import Heartbeat, RegisterAgent
 from intermute.core.api.checks import CheckReservations
 from intermute.core.api.messages import AckMessage, SendMessage, Sent
 from intermute.core.api.reservations import ListReservations, ReservationView, Reserve
+from intermute.core.claim_records import Claim, ClaimTarget
+from intermute.core.claim_targets import parse_path
 from intermute.core.errors import MessageIdTaken, TooSlow
-from intermute.core.ids import AgentId, Micros, ReservationId
+from intermute.core.ids import AgentId, Micros
 from intermute.core.lease_book import Reservation
 from intermute.core.lock_table import Mode
-from intermute.core.patterns import parse
 
 
 def deciding_takes(service: Service, clock: MockClock, seconds: float) -> None:
@@ -179,5 +180,6 @@ async def test_mass_expiry_is_stored_in_parts(tmp_path: Path, autojump_clock: Mo
 
 def lease_until(number: int, deadline_s: float) -> Reservation:
     """Return a lease that the disk does not know, which its end does not mind."""
-    ids = ReservationId(f"r{number}"), AgentId("zoe")
-    return Reservation(*ids, (parse(f"a{number}"),), Mode.X, "", number + 1, Micros(0), Micros(0), deadline_s)
+    targets = (ClaimTarget(0, parse_path(f"a{number}"), Mode.X),)
+    claim = Claim(f"r{number}", number + 1, AgentId("zoe"), targets, expires_at_us=Micros(0))
+    return Reservation(claim, "", Micros(0), deadline_s, number + 1)

@@ -45,7 +45,7 @@ def expire_due(tx: Transaction) -> None:
     Those that do not fit into one commit stay due; the actor decides nothing else before the leases have ended too.
     """
     most = limits.BATCH_STATEMENTS_MAX // _STATEMENTS_OF_AN_END
-    end_reservations(tx.state.leases.due(tx.now.mono_s)[:most], "expired", tx)
+    end_reservations(tx.state.leases.due(tx.now.mono_s, most), "expired", tx)
     abandon(tx.state.intents.due(tx.now.mono_s)[:most], "expired", tx)
 
 

@@ -8,6 +8,8 @@ Source: claims.md 1, 4 and 6.
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from enum import StrEnum
+from functools import reduce
+from typing import Final
 
 from intermute.core.claim_modes import supremum
 from intermute.core.claim_targets import Target
@@ -23,6 +25,10 @@ class Standing(StrEnum):
     FOREIGN = "foreign"
     DECLARED = "declared"
     HYPOTHETICAL = "hypothetical"
+
+
+NOBODY: Final = AgentId("")
+"""Stands for an asker who did not say who it is; no address is empty, so it holds nothing."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,3 +86,13 @@ def joined(targets: Sequence[ClaimTarget], own: Iterable[ClaimTarget]) -> tuple[
         target if target.mode is modes[target.target] else replace(target, mode=modes[target.target])
         for target in targets
     )
+
+
+def asked_for(targets: Iterable[ClaimTarget]) -> list[ClaimTarget]:
+    """Return the targets without those that are destinations of others."""
+    return [target for target in targets if target.origin is None]
+
+
+def overall_mode(targets: Iterable[ClaimTarget]) -> Mode:
+    """Return the weakest mode that says all that these targets say."""
+    return reduce(supremum, (target.mode for target in targets))

@@ -8,77 +8,16 @@ check never shows what a power cut could still take back. Source: design.md 3 an
 import heapq
 from collections.abc import Collection, Iterable, Iterator
 from dataclasses import dataclass, field, replace
-from functools import reduce
 
 from intermute.core.claim_index import ALL_SHOWN, NOTHING, ClaimIndex, FindingBounds, Work
-from intermute.core.claim_modes import supremum
 from intermute.core.claim_records import Claim, ClaimTarget
 from intermute.core.claims import Policy
 from intermute.core.findings import Finding, in_precedence
 from intermute.core.ids import AgentId, Micros, ReservationId
-from intermute.core.lock_table import Mode
 from intermute.core.lock_trie import WorkBudget
+from intermute.core.reservation import Reservation
 
 _LEFTOVERS_MAX = 1024  # outdated deadlines kept beside as many as there are leases; a guess: about 100 KiB.
-NOBODY = AgentId("")
-"""Stands for an asker who did not say who it is; no address is empty, so it holds nothing."""
-
-
-@dataclass(frozen=True, slots=True)
-class Reservation:
-    """An active reservation: an enforced claim with a deadline.
-
-    `deadline_s` is monotonic and binds; the claim's `expires_at_us` is for display and for a restart. The claim's sequence
-    number is the fence. `changed` is the cursor at which others last had to take note of it: when it was granted, handed
-    over or converted.
-    """
-
-    claim: Claim
-    reason: str
-    created_at_us: Micros
-    deadline_s: float
-    changed: int
-
-    @property
-    def id(self) -> ReservationId:
-        """Its id."""
-        return ReservationId(self.claim.id)
-
-    @property
-    def holder(self) -> AgentId:
-        """Who holds it, as a canonical address."""
-        return self.claim.holder
-
-    @property
-    def fence(self) -> int:
-        """The number that only grows within a project; a new holder gets a new one."""
-        return self.claim.sequence
-
-    @property
-    def expires_at_us(self) -> Micros:
-        """When it ends, for display."""
-        assert self.claim.expires_at_us is not None
-        return self.claim.expires_at_us
-
-    @property
-    def asked(self) -> list[ClaimTarget]:
-        """The targets that were asked for: without the destinations, which follow from them."""
-        return asked_for(self.claim.targets)
-
-    @property
-    def mode(self) -> Mode:
-        """The weakest mode that says all that its targets say."""
-        return overall_mode(self.asked)
-
-
-def asked_for(targets: Iterable[ClaimTarget]) -> list[ClaimTarget]:
-    """Return the targets without those that are destinations of others."""
-    return [target for target in targets if target.origin is None]
-
-
-def overall_mode(targets: Iterable[ClaimTarget]) -> Mode:
-    """Return the weakest mode that says all that these targets say."""
-    return reduce(supremum, (target.mode for target in targets))
 
 
 @dataclass(slots=True)

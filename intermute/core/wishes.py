@@ -12,7 +12,7 @@ import msgspec
 
 from intermute.core.claim_records import Claim
 from intermute.core.ids import AgentId, Micros
-from intermute.core.lease_book import Reservation
+from intermute.core.reservation import Reservation
 from intermute.core.times import SECOND_US, Now
 
 _NOT_THE_REQUEST: Final = frozenset({"id", "project", "agent_id", "agent", "idempotency_key", "ticket", "wait_seconds"})

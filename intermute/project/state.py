@@ -11,7 +11,8 @@ from intermute.core.claim_records import Claim, Standing, with_destinations
 from intermute.core.claims import DEFAULT_POLICY, Policy
 from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.core.intents import Intent, IntentBook
-from intermute.core.lease_book import LeaseBook, Reservation
+from intermute.core.lease_book import LeaseBook
+from intermute.core.reservation import Reservation
 from intermute.core.settings import Settings
 from intermute.core.symbol_index import SymbolIndex
 from intermute.core.times import SECOND_US, Now

@@ -7,9 +7,9 @@ from typing import Any, Final
 import apsw
 import msgspec
 
+from intermute.core.claim_records import asked_for
 from intermute.core.ids import AgentId, IntentId, Micros, ReservationId
 from intermute.core.intents import ACTIVE, Intent, IntentState
-from intermute.core.lease_book import asked_for
 from intermute.core.pages import first_page
 from intermute.core.work_operations import Operation
 from intermute.store.pages import chars_in

@@ -9,9 +9,9 @@ import msgspec
 
 from intermute.core.claim_records import ClaimTarget
 from intermute.core.ids import AgentId, Micros, ReservationId
-from intermute.core.lease_book import Reservation
 from intermute.core.lock_table import Mode
 from intermute.core.pages import first_page
+from intermute.core.reservation import Reservation
 from intermute.core.targets import PARSERS, kind_of
 from intermute.core.wishes import Idempotency
 from intermute.core.work_operations import Operation

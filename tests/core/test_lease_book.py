@@ -8,13 +8,14 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intermute.core.claim_index import FindingBounds
-from intermute.core.claim_records import Claim, ClaimTarget
+from intermute.core.claim_records import NOBODY, Claim, ClaimTarget
 from intermute.core.claim_targets import parse_glob
 from intermute.core.claims import DEFAULT_POLICY
 from intermute.core.ids import AgentId, Micros
-from intermute.core.lease_book import NOBODY, LeaseBook, Reservation
+from intermute.core.lease_book import LeaseBook
 from intermute.core.lock_table import Mode
 from intermute.core.lock_trie import WorkBudget
+from intermute.core.reservation import Reservation
 
 ANNA, BEN, CARL = AgentId("anna"), AgentId("ben"), AgentId("carl")
 

@@ -11,10 +11,11 @@ from intermute.core.claims import DEFAULT_POLICY
 from intermute.core.errors import InvalidRequest, PatternTooBroad
 from intermute.core.findings import Finding
 from intermute.core.ids import AgentId, Micros
-from intermute.core.lease_book import LeaseBook, Reservation
+from intermute.core.lease_book import LeaseBook
 from intermute.core.lock_table import LockTable, Mode
 from intermute.core.lock_trie import WorkBudget
 from intermute.core.patterns import parse
+from intermute.core.reservation import Reservation
 from intermute.core.targets import read_targets
 
 _BROAD = "*/*/*/*zz"

@@ -10,8 +10,8 @@ from intermute.core.blast_radius import Call, CallGraph
 from intermute.core.claim_records import Claim, ClaimTarget
 from intermute.core.claim_targets import parse_path
 from intermute.core.ids import AgentId
-from intermute.core.lease_book import Reservation
 from intermute.core.lock_table import Mode
+from intermute.core.reservation import Reservation
 from intermute.project.handlers import forecasts
 from intermute.project.transaction import Desk
 

@@ -18,8 +18,8 @@ from intermute.core.claim_records import Claim, ClaimTarget
 from intermute.core.claim_targets import parse_path
 from intermute.core.errors import MessageIdTaken, TooSlow
 from intermute.core.ids import AgentId, Micros
-from intermute.core.lease_book import Reservation
 from intermute.core.lock_table import Mode
+from intermute.core.reservation import Reservation
 
 
 def deciding_takes(service: Service, clock: MockClock, seconds: float) -> None:

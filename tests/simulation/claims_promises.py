@@ -22,7 +22,7 @@ from intermute.core.errors import (
     ReservationConflict,
 )
 from intermute.core.findings import Verdict
-from intermute.core.lease_book import Reservation
+from intermute.core.reservation import Reservation
 from intermute.project.handlers.meetings import obstacles_in
 
 

@@ -20,8 +20,9 @@ from intermute.core.claim_records import Claim
 from intermute.core.claim_targets import target_relation
 from intermute.core.claims import Policy
 from intermute.core.findings import Finding
-from intermute.core.lease_book import LeaseBook, Reservation
+from intermute.core.lease_book import LeaseBook
 from intermute.core.lock_table import Mode
+from intermute.core.reservation import Reservation
 from intermute.core.targets import parse_target
 from intermute.core.waiting_room import Wait, WaitingRoom
 

@@ -20,10 +20,10 @@ from intermute.core.api.checks import (
 from intermute.core.api.claims import AskedTargets, ConflictView
 from intermute.core.claim_index import Work
 from intermute.core.claim_modes import CLASS_OF_MODE
-from intermute.core.claim_records import Claim
+from intermute.core.claim_records import NOBODY, Claim, asked_for
 from intermute.core.findings import Finding, in_precedence
 from intermute.core.ids import AgentId
-from intermute.core.lease_book import NOBODY, Reservation, asked_for
+from intermute.core.reservation import Reservation
 from intermute.core.targets import literal_wildcards, read_targets
 from intermute.project.handlers.finding_views import conflict_views
 from intermute.project.handlers.meetings import Meeting, alternatives, bounds_after, meet

@@ -4,7 +4,7 @@ from collections.abc import Iterable, Mapping
 from typing import Final
 
 from intermute.core.events import EventType
-from intermute.core.lease_book import Reservation
+from intermute.core.reservation import Reservation
 from intermute.project.handlers.granting import reservation_event_fields
 from intermute.project.handlers.intent_changes import end_intents_of
 from intermute.project.handlers.turns import admit_waiters

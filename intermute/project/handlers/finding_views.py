@@ -5,10 +5,9 @@ from collections.abc import Iterable, Sequence
 from intermute.core.agents import Agent
 from intermute.core.api.claims import ClaimedTarget, ConflictView, FoundTarget, Reach
 from intermute.core.claim_modes import CLASS_OF_MODE
-from intermute.core.claim_records import ClaimTarget, Standing
+from intermute.core.claim_records import ClaimTarget, Standing, asked_for
 from intermute.core.findings import Finding
 from intermute.core.ids import AgentId, Micros
-from intermute.core.lease_book import asked_for
 from intermute.core.targets import READING
 from intermute.core.times import SECOND_US, Now, rfc3339
 from intermute.project.state import ProjectState

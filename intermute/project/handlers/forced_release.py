@@ -11,7 +11,7 @@ from intermute.core.claim_modes import CLASS_OF_MODE
 from intermute.core.errors import ForceReleaseRefused, InvalidRequest
 from intermute.core.events import EventType
 from intermute.core.ids import OPERATOR
-from intermute.core.lease_book import Reservation
+from intermute.core.reservation import Reservation
 from intermute.project.handlers.endings import end_reservations
 from intermute.project.handlers.granting import reservation_event_fields
 from intermute.project.handlers.handing_over import refuse_own, speaker_of

@@ -3,7 +3,7 @@
 from intermute.core.claim_modes import CLASS_OF_MODE
 from intermute.core.claim_records import ClaimTarget
 from intermute.core.events import EventType
-from intermute.core.lease_book import Reservation
+from intermute.core.reservation import Reservation
 from intermute.core.wishes import Wish
 from intermute.project.transaction import Transaction
 from intermute.store import reservations as rows

@@ -26,7 +26,7 @@ from intermute.core.errors import (
 from intermute.core.events import EventType
 from intermute.core.findings import Verdict
 from intermute.core.ids import AgentId
-from intermute.core.lease_book import Reservation
+from intermute.core.reservation import Reservation
 from intermute.project.handlers.finding_views import conflict_views
 from intermute.project.handlers.granting import reservation_event_fields
 from intermute.project.handlers.intent_changes import end_intents_of

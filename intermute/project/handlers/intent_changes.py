@@ -3,10 +3,10 @@
 from collections.abc import Iterable, Mapping
 from typing import Final
 
+from intermute.core.claim_records import asked_for
 from intermute.core.events import EventType
 from intermute.core.ids import ReservationId
 from intermute.core.intents import Intent, IntentState
-from intermute.core.lease_book import asked_for
 from intermute.project.handlers.granting import target_fields
 from intermute.project.transaction import Transaction
 from intermute.store import intents as rows

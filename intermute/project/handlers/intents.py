@@ -9,15 +9,15 @@ from intermute.core import limits
 from intermute.core.api.intents import ChangeIntent, DeclareIntent, IntentView
 from intermute.core.claim_index import Work
 from intermute.core.claim_modes import supremum
-from intermute.core.claim_records import Claim, ClaimTarget, Standing, with_destinations
+from intermute.core.claim_records import Claim, ClaimTarget, Standing, asked_for, with_destinations
 from intermute.core.claim_targets import target_relation
 from intermute.core.errors import IntentLimit, IntentOver, InvalidRequest, ReservationLimit, UnknownIntent
 from intermute.core.events import EventType
 from intermute.core.ids import Micros
 from intermute.core.intents import FOLLOWING, Intent, IntentState
-from intermute.core.lease_book import Reservation, asked_for
 from intermute.core.lock_table import Mode
 from intermute.core.relations import Relation
+from intermute.core.reservation import Reservation
 from intermute.core.targets import (
     literal_wildcards,
     names_targets,

@@ -5,7 +5,7 @@ from collections.abc import Mapping
 from intermute.core.agents import Identity
 from intermute.core.api.messages import SendMessage
 from intermute.core.ids import AgentId, MessageId
-from intermute.core.lease_book import Reservation
+from intermute.core.reservation import Reservation
 from intermute.project.handlers.messages import post
 from intermute.project.transaction import Transaction
 

@@ -11,11 +11,10 @@ from intermute.core import limits
 from intermute.core.api.claims import Alternative
 from intermute.core.claim_index import ALL_SHOWN, FindingBounds, Work
 from intermute.core.claim_modes import CLASS_OF_MODE, weaker_than
-from intermute.core.claim_records import Claim
+from intermute.core.claim_records import Claim, asked_for
 from intermute.core.claims import Policy, decide
 from intermute.core.errors import PatternTooBroad, ReservationConflict
 from intermute.core.findings import Finding, Verdict, in_precedence
-from intermute.core.lease_book import asked_for
 from intermute.core.times import Now
 from intermute.core.wait_queue import Obstacles
 from intermute.project.handlers.finding_views import conflict_views

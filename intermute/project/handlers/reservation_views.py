@@ -18,10 +18,10 @@ from intermute.core.api.reservations import (
 )
 from intermute.core.claim_index import Work
 from intermute.core.claim_modes import CLASS_OF_MODE
-from intermute.core.claim_records import ClaimTarget, Standing
+from intermute.core.claim_records import ClaimTarget, Standing, overall_mode
 from intermute.core.errors import UnknownReservation
-from intermute.core.lease_book import Reservation, overall_mode
 from intermute.core.pages import page_size
+from intermute.core.reservation import Reservation
 from intermute.core.targets import READING
 from intermute.core.times import Now, rfc3339
 from intermute.project.handlers.finding_views import claimed_targets

@@ -20,8 +20,8 @@ from intermute.core.errors import InvalidRequest, NotYours, ReservationEnded, Un
 from intermute.core.events import EventType
 from intermute.core.findings import Verdict
 from intermute.core.ids import AgentId, Micros
-from intermute.core.lease_book import Reservation
 from intermute.core.lock_table import Mode
+from intermute.core.reservation import Reservation
 from intermute.core.targets import READING, parse_lifetime, stated_mode
 from intermute.core.times import SECOND_US
 from intermute.project.handlers.endings import end_reservations

@@ -11,7 +11,7 @@ import apsw
 from intermute.core import limits
 from intermute.core.api.reservations import Denied, ReservationView, Reserve
 from intermute.core.claim_index import Work
-from intermute.core.claim_records import Claim, ClaimTarget
+from intermute.core.claim_records import Claim, ClaimTarget, asked_for
 from intermute.core.errors import (
     IdempotencyKeyReused,
     InvalidRequest,
@@ -24,7 +24,7 @@ from intermute.core.errors import (
 from intermute.core.events import EventType
 from intermute.core.findings import Finding
 from intermute.core.ids import AgentId
-from intermute.core.lease_book import Reservation, asked_for
+from intermute.core.reservation import Reservation
 from intermute.core.targets import literal_wildcards, names_targets, parse_lifetime, read_targets
 from intermute.core.wishes import Idempotency, OnConflict, Wish, request_hash
 from intermute.project.handlers.finding_views import conflict_views

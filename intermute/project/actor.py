@@ -167,7 +167,7 @@ class _Actor:
         project = self._project
         load = partial(load_state, row=row, now=project.clock.now(), previous=project.state)
         with self._child.busy("loading", in_thread=True):
-            project.state = await project.reader.read(load)
+            project.state = await project.writer.read(load)
         project.hub.restart(row.head)
         project.lobby.wake()
         # The ticker may be asleep by the memory that is gone.

@@ -60,6 +60,7 @@ WAIT_OBSTACLES_MAX: Final = 100  # claims in the way of one waiter; who waits fo
 WAIT_LOOKUP_STEPS_MAX: Final = 2_000  # names tried for one waiter; 128 of them are 0.5 s when one thing ends for all.
 WAIT_SECONDS_MAX: Final = 3600  # seconds a place in the queue is kept; longer than most leases last.
 WANTED_EVENTS_MAX: Final = 10  # holders told of one waiter, or of one contested grant; a guess, revisit.
+WANTED_EVERY_S: Final = 30  # seconds before a holder is told again that the same agent wants the same thing.
 FORCE_SILENCE_MIN_S: Final = 60  # seconds; below it an agent that says a word a minute, as advised, would look silent.
 REQUESTS_UNREAD_MAX: Final = 100  # unread requests for one reservation; more say nothing new. A guess, revisit.
 FORECAST_LOOKUP_STEPS_MAX: Final = 20_000  # names and claims tried on the loop for one plan; 20 ms (measured).

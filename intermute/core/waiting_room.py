@@ -5,6 +5,7 @@ have, so whoever holds one can ask for either. All of it is memory: after a rest
 granted is in the book. Source: claims.md 7, issue 3 point 5.
 """
 
+import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from typing import NamedTuple
@@ -19,6 +20,7 @@ from intermute.core.wait_queue import Deadlock as Cycle
 from intermute.core.wait_queue import Obstacles, Waiter, WaitQueue
 from intermute.core.wishes import Wish
 
+_TOLD_MAX = 4096  # pairs of a reservation and who wants it that are remembered; a guess: about 1 MiB.
 _REFUSALS_MAX = 2 * limits.WAITERS_PER_PROJECT_MAX  # refusals kept for waiters that have not come for them yet.
 
 
@@ -50,6 +52,7 @@ class WaitingRoom:
         self._met: tuple[Claim, frozenset[str]] | None = None
         self.watched: dict[str, tuple[str, int]] = {}
         """By ticket: one thing that stood in the way, with its `changed`. While it stands nothing else needs a look."""
+        self._told: dict[tuple[str, str], float] = {}
         self.has_news = False
         """Somebody has been admitted, refused or sent away since the last look."""
 
@@ -85,6 +88,20 @@ class WaitingRoom:
     def refusal(self, ticket: str) -> DomainError | None:
         """Return why the waiter with this ticket was refused, once; None for one that was not."""
         return self._refusals.pop(ticket, None)
+
+    def is_news(self, reservation_id: str, asker: AgentId, now_s: float) -> bool:
+        """Tell whether a holder has yet to hear that somebody wants this, and note that it does.
+
+        Whoever waits for a moment again and again says nothing new, and must not fill the log with it.
+        """
+        key = (reservation_id, asker)
+        if now_s - self._told.get(key, -math.inf) < limits.WANTED_EVERY_S:
+            return False
+        self._told.pop(key, None)
+        self._told[key] = now_s
+        if len(self._told) > _TOLD_MAX:
+            del self._told[next(iter(self._told))]
+        return True
 
     def ahead_of(self, claim: Claim, policy: Policy, obstacles: Obstacles[Claim], work: Work) -> list[Claim]:
         """Return the waiting claims that this one has to let go first, whether it waits already or is a newcomer.

@@ -15,10 +15,16 @@ import trio
 
 from intermute.core import limits
 from intermute.core.agents import Caller
+from intermute.core.api.claims import ConflictView
 from intermute.core.api.reservations import ReservationView, Reserve, Waiting
 from intermute.core.claim_index import Work
+from intermute.core.errors import PatternTooBroad
+from intermute.core.reservation import Reservation
+from intermute.core.times import Now
 from intermute.core.wishes import OnConflict
 from intermute.project.clock import ProjectClock
+from intermute.project.handlers.finding_views import conflict_views
+from intermute.project.handlers.meetings import meet
 from intermute.project.handlers.reservation_views import active_view
 from intermute.project.handlers.turns import Queued, waiting_view
 from intermute.project.state import ProjectState
@@ -127,7 +133,7 @@ async def _outcome(project: Asking, ticket: str, ends_s: float) -> ReservationVi
         now = project.clock.now()
         if (lease := state.leases.committed(ticket)) is not None:
             is_settled = True
-            return active_view(lease, state, now)
+            return active_view(lease, state, now, warnings=_warnings(lease, state, now))
         wait = state.waiting.get(ticket)
         if wait is not None and wait.ends_s > now.mono_s:
             view = waiting_view(wait, state, now, Work())
@@ -137,6 +143,15 @@ async def _outcome(project: Asking, ticket: str, ends_s: float) -> ReservationVi
     finally:
         if not is_settled:
             let_go(project, ticket)
+
+
+def _warnings(lease: Reservation, state: ProjectState, now: Now) -> list[ConflictView]:
+    """Return what a grant meets that does not stand in its way, as a request that did not wait is told it."""
+    try:
+        met = meet(lease.claim, state, work=Work(), is_committed=True, is_past_queue=True)
+    except PatternTooBroad:  # It is granted all the same.
+        return []
+    return conflict_views(met.warnings, state, now)
 
 
 def let_go(project: Asking, ticket: str) -> None:

@@ -11,6 +11,7 @@ from trio.testing import MockClock, wait_all_tasks_blocked
 
 from intermute.core import limits
 from intermute.core.api.agents import Heartbeat, RegisterAgent
+from intermute.core.api.intents import DeclareIntent
 from intermute.core.api.reservations import (
     ListReservations,
     ListWaiting,
@@ -81,6 +82,18 @@ async def test_waiting_call_is_answered_when_the_holder_releases(service: Servic
 
     assert call.outcome.id == ticket
     assert await reservations(service, "ben") == [ticket]
+
+
+async def test_waiting_call_is_told_what_its_grant_meets(service: Service, autojump_clock: MockClock) -> None:
+    """As one that did not wait: somebody has declared to delete what is granted."""
+    held = await taken(service)
+    async with trio.open_nursery() as nursery:
+        call = Call(nursery, service, wish())
+        await wait_all_tasks_blocked()
+        await service.run(DeclareIntent(agent_id="carl", paths=["a"], operation="delete"))
+        await service.run(ReleaseReservation(reservation_id=held.id))
+
+    assert [(each.held_by, each.standing) for each in call.outcome.warnings] == [("carl", "declared")]
 
 
 async def test_waiting_call_is_answered_when_the_lease_ends(service: Service, autojump_clock: MockClock) -> None:

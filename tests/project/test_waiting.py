@@ -158,3 +158,23 @@ def test_place_that_was_given_up_is_not_taken_again(bench: Bench) -> None:
     with raises(ReservationEnded):
         bench.run(again)
     assert bench.ask(ListWaiting()).waiting == []
+
+
+def test_holder_hears_once_that_the_same_agent_wants_the_same(bench: Bench) -> None:
+    """Who waits for a moment again and again does not fill the log; another agent is news, and so is half a minute later."""
+    bench.reserve("anna", "a")
+
+    def wanted() -> list[str]:
+        return [event.data["wanted_by_name"] for event in bench.events() if event.type == "reservation.wanted"]
+
+    for _ in range(3):
+        wait_for(bench, "ben", "a", seconds=1)
+        bench.wait(2)
+        bench.tick()
+    assert wanted() == ["ben"]
+    wait_for(bench, "carl", "a", seconds=1)
+    bench.wait(limits.WANTED_EVERY_S)
+    bench.tick()
+    wait_for(bench, "ben", "a", seconds=1)
+
+    assert wanted() == ["ben", "carl", "ben"]

@@ -55,6 +55,8 @@ def enqueue(wish: Wish, wait_s: float, met: Meeting, work: Work, tx: Transaction
     for claim in held[: limits.WANTED_EVENTS_MAX]:
         reservation = state.leases.get(claim.id)
         assert reservation is not None
+        if not state.waiting.is_news(reservation.id, wish.claim.holder, now_s):
+            continue
         found = examples.get(claim.id)
         tx.emit(
             EventType.RESERVATION_WANTED,

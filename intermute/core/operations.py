@@ -10,12 +10,26 @@ from typing import Any, Final
 
 import msgspec
 
-from intermute.core.api import agents, audit, check_text, checks, handing_over, intents, messages, reservations, system
+from intermute.core.api import (
+    agents,
+    audit,
+    check_text,
+    checks,
+    entities,
+    handing_over,
+    intents,
+    messages,
+    reservations,
+    system,
+)
+from intermute.core.entities.definition import Kind
 from intermute.core.errors import (
     ActiveSessionConflict,
     BadPattern,
     Deadlock,
+    DependencyCycle,
     DomainError,
+    DuplicateId,
     ForceReleaseRefused,
     IdempotencyKeyReused,
     IntentLimit,
@@ -34,14 +48,19 @@ from intermute.core.errors import (
     ReservationEnded,
     ReservationLimit,
     StaleForecast,
+    StaleVersion,
+    StatusRefused,
+    StillReferenced,
     TooManyAgents,
     TooManySubscribers,
     TooManyWaiters,
     TooMuchInTheWay,
     TransferConflict,
     UnknownAgent,
+    UnknownEntity,
     UnknownIntent,
     UnknownMessage,
+    UnknownReference,
     UnknownReservation,
     UnknownTicket,
 )
@@ -79,6 +98,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     project: ProjectRule = ProjectRule.KEY
     routed_by: str | None = None
     gathers: tuple[str, str] | None = None
+    gather_order: tuple[tuple[str, bool], ...] = ()
+    """Where the gathered list has another order: its fields, each with whether it runs downwards."""
+    bare: str | None = None
+    """The list in the answer that is the whole body; the cursor of the next page is in the header X-Next-Cursor."""
     errors: tuple[type[DomainError], ...] = ()
     is_idempotent: bool = True
     may_lack_body: bool = False
@@ -99,6 +122,24 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 def _row(method: str, path: str, takes: type, gives: type | None, **options: Any) -> Operation:  # Any: as Operation.
     return Operation(method=method, path=path, input=takes, output=gives, **options)
+
+
+def _entity_rows(types: entities.EntityTypes) -> tuple[Operation, ...]:
+    """Return the operations that every kind of entity has."""
+    entity = types.entity
+    every, one = f"/api/{entity.plural}", f"/api/{entity.plural}/{{id:path}}"
+    refused = (StatusRefused, UnknownReference, *((DependencyCycle,) if entity.kind is Kind.TASK else ()))
+    changed = (UnknownEntity, StaleVersion, *refused)
+    order = tuple((each.field, each.is_descending) for each in entity.order)
+    return (
+        _row("POST", every, types.create, types.view, status=201, is_idempotent=False, errors=(DuplicateId, *refused)),
+        _row("GET", every, types.listing, types.page, gathers=("entities", ""), gather_order=order, bare="entities"),
+        _row("GET", one, types.get, types.view, routed_by="id", errors=(UnknownEntity,)),
+        _row("PUT", one, types.replace, types.view, routed_by="id", errors=changed),
+        _row("PATCH", one, types.change, types.view, routed_by="id", is_idempotent=False, errors=changed),
+        _row("DELETE", one, types.delete, entities.NoContent, status=204, others=((entities.Deleted, 200),),
+             routed_by="id", errors=(StillReferenced,)),
+    )  # fmt: skip
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
@@ -173,6 +214,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          errors=(UnknownIntent,)),
     _row("PATCH", "/api/intents/{intent_id}", intents.ChangeIntent, intents.IntentView, routed_by="intent_id",
          errors=(UnknownIntent, NotYours, IntentOver)),
+    # Specs, epics, stories, tasks, insights, sessions, critical user journeys
+    *(row for types in entities.TYPES.values() for row in _entity_rows(types)),
+    # The audit
     _row("GET", "/api/audit", audit.ListAudit, audit.AuditPage),
     # The log, the projects, the service
     _row("GET", "/api/events", system.ListEvents, system.EventPage, errors=(TooManySubscribers,)),

@@ -12,11 +12,13 @@ from intermute.core.claims import DEFAULT_POLICY, Policy
 from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.core.intents import Intent, IntentBook
 from intermute.core.lease_book import LeaseBook, Reservation
+from intermute.core.task_claims import TaskClaims
 from intermute.core.times import SECOND_US, Now
 from intermute.core.waiting_room import WaitingRoom
 from intermute.store import agents as agent_rows
 from intermute.store import intents as intent_rows
 from intermute.store import reservations as reservation_rows
+from intermute.store import tasks as task_rows
 from intermute.store.intents import IntentRow
 from intermute.store.projects import ProjectRow
 from intermute.store.reservations import ReservationRow
@@ -36,6 +38,9 @@ class ProjectState:
     waiting: WaitingRoom = field(default_factory=WaitingRoom)
     policy: Policy = DEFAULT_POLICY
     fold_case: bool = False
+    strict_references: bool = False
+    strict_status: bool = False
+    task_claims: TaskClaims = field(default_factory=TaskClaims)
     unflushed_heartbeats: set[AgentId] = field(default_factory=set)
     unstored_agents: set[AgentId] = field(default_factory=set)
     listening_since_s: float = -math.inf
@@ -66,6 +71,8 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
 
     for declared in intent_rows.active(connection):
         state.intents.load(_intent(declared, now, previous))
+    for task in task_rows.claimed(connection):
+        state.task_claims.note(None, task)
 
     def heard_s(agent_id: AgentId, last_seen_us: Micros) -> float:
         known = previous.agents.find(agent_id) if previous else None

@@ -37,11 +37,12 @@ def test_operation_keeps_the_originals_route(method: str, path: str, name: str) 
 
 
 def test_operation_bodies_belong_to_writing_methods() -> None:
-    """POST and PATCH take a body, GET and DELETE do not."""
+    """POST, PUT and PATCH take a body, GET and DELETE do not."""
     assert {each.method: each.takes_body for each in OPERATIONS} == {
         "GET": False,
         "DELETE": False,
         "POST": True,
+        "PUT": True,
         "PATCH": True,
     }
 

@@ -11,6 +11,7 @@ import apsw
 from intermute.core.api import agents as agent_api
 from intermute.core.api import audit as audit_api
 from intermute.core.api import checks as check_api
+from intermute.core.api import entities as entity_api
 from intermute.core.api import handing_over as handing_api
 from intermute.core.api import intents as intent_api
 from intermute.core.api import messages as message_api
@@ -20,6 +21,9 @@ from intermute.project.handlers import (
     agents,
     audit,
     checks,
+    entities,
+    entity_facts,
+    entity_views,
     forced_release,
     handing_over,
     inbox,
@@ -39,6 +43,9 @@ CommandHandler = Callable[[Any, Transaction], Any]
 QueryHandler = Callable[[Any, Desk], Any]
 FactFetcher = Callable[[apsw.Connection, Any, Facts], None]
 
+_TYPES: Final = tuple(entity_api.TYPES.values())
+_CREATING: Final = frozenset(each.create for each in _TYPES)
+
 COMMANDS: Final[Mapping[type, CommandHandler]] = {
     liveness.Tick: liveness.tick,
     agent_api.RegisterAgent: agents.register_agent,
@@ -56,6 +63,10 @@ COMMANDS: Final[Mapping[type, CommandHandler]] = {
     handing_api.TransferReservation: handing_over.transfer_reservation,
     handing_api.RequestRelease: handing_over.request_release,
     handing_api.ForceRelease: forced_release.force_release,
+    **{each.create: entities.create_entity for each in _TYPES},
+    **{each.replace: entities.replace_entity for each in _TYPES},
+    **{each.change: entities.change_entity for each in _TYPES},
+    **{each.delete: entities.delete_entity for each in _TYPES},
 }
 """Commands change the project; the actor decides them one at a time."""
 
@@ -81,6 +92,8 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     intent_api.ListIntents: intent_views.list_intents,
     intent_api.GetIntent: intent_views.get_intent,
     audit_api.ListAudit: audit.list_audit,
+    **{each.listing: entity_views.list_entities for each in _TYPES},
+    **{each.get: entity_views.get_entity for each in _TYPES},
 }
 """Queries read; they never queue behind commands."""
 
@@ -101,6 +114,12 @@ FACTS: Final[Mapping[type, FactFetcher]] = {
     handing_api.TransferReservation: reservations.facts_for_reservation,
     handing_api.RequestRelease: handing_over.facts_for_request,
     handing_api.ForceRelease: reservations.facts_for_reservation,
+    **{
+        command: entity_facts.facts_for_entity
+        for each in _TYPES
+        for command in (each.create, each.replace, each.change)
+    },
+    **{each.delete: entity_facts.facts_for_delete for each in _TYPES},
 }
 """Rows that a decision needs and memory does not hold."""
 
@@ -109,4 +128,6 @@ def fact_fetcher(command: Any) -> FactFetcher | None:  # Any: a key of COMMANDS.
     """Return what fetches the rows that this command's decision needs, or None where it needs none."""
     if isinstance(command, reservation_api.Reserve) and not reserving.needs_facts(command):
         return None  # Most reservations: they must not wait for the disk.
+    if type(command) in _CREATING and not entity_facts.needs_facts(command):
+        return None  # Likewise: a new entity with a new id that refers to nothing.
     return FACTS.get(type(command))

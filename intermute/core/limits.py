@@ -38,7 +38,7 @@ ENTITY_WORDS_MAX: Final = 200  # texts in one list of an entity, and steps of a 
 CUJ_LINKS_MAX: Final = 1000  # features of one journey; they are listed at once.
 DEPENDENCIES_WALK_MAX: Final = 2000  # tasks looked at for a circle in one request; about 20 ms. A guess, revisit.
 CLAIMS_PER_AGENT_MAX: Final = 100  # tasks that one agent may have claimed; they are kept in memory.
-CANDIDATES_MAX: Final = 300  # tasks fetched to find the next one to do; more than one commit can claim.
+CAPABILITY_SETS_MAX: Final = 1000  # different sets of capabilities that waiting tasks need; each is a look-up.
 ORPHANS_SHOWN_MAX: Final = 100  # orphaned entities named in one answer and one event; the rest are counted.
 TREE_ROWS_MAX: Final = 5000  # entities of one kind in a tree; then it says that it is cut. About 2 MiB of JSON.
 

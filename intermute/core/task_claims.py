@@ -22,7 +22,8 @@ class TaskClaims:
     _by_agent: dict[str, dict[str, Record]] = field(default_factory=dict)
 
     def __len__(self) -> int:
-        return sum(map(len, self._by_agent.values()))
+        """Return how many agents have claimed something."""
+        return len(self._by_agent)
 
     def note(self, before: Record | None, after: Record | None) -> None:
         """Take in how a task is now, and how it was."""

@@ -80,7 +80,7 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
             return known.heard_s
         silence_s = (now.wall_us - last_seen_us) / SECOND_US
         was_live = silence_s < limits.AGENT_SILENCE_S + limits.LIVENESS_FLUSH_S
-        if was_live or state.leases.held_by(agent_id):
+        if was_live or state.leases.held_by(agent_id) or state.task_claims.held_by([agent_id]):
             silence_s = min(silence_s, limits.AGENT_SILENCE_S - limits.RESTART_GRACE_S)
         return now.mono_s - max(silence_s, 0.0)
 

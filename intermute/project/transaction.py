@@ -38,6 +38,17 @@ class Orphans:
 
 
 @dataclass(slots=True)
+class Candidates:
+    """Tasks that could be claimed when they were fetched and need these capabilities, the oldest first."""
+
+    capabilities: tuple[str, ...]
+    ids: list[str] = field(default_factory=list)
+    last: int = 0
+    """The number of the last one."""
+    has_more: bool = True
+
+
+@dataclass(slots=True)
 class Facts:
     """Rows that the commands of one batch need, fetched before it is decided and kept up to date while it is."""
 
@@ -52,6 +63,11 @@ class Facts:
     entities: dict[tuple[Kind, str], Record | None] = field(default_factory=dict)
     orphans: dict[tuple[Kind, str], Orphans] = field(default_factory=dict)
     """By entity that is to be deleted: who refers to it."""
+    candidates: dict[str, Candidates] = field(default_factory=dict)
+    """By what they need, as it is stored: the tasks that could be next."""
+    takers: int = 0
+    """How many commands of the batch may take a task, or make it unclaimable; as many were counted in `candidates`."""
+    takers_seen: int = 0
     cuj_links: dict[str, set[str]] = field(default_factory=dict)
     """By journey: the features that it is linked to."""
 

@@ -32,7 +32,10 @@ def check_references(
     ]
     if missing and is_strict:
         raise UnknownReference(missing)
-    return [f"{field} names the {kind} {each!r}, which this project does not have." for field, kind, each in missing]
+    return [
+        f"The field {field} names the {kind} {each!r}, which this project does not have."
+        for field, kind, each in missing
+    ]
 
 
 def circle(start: str, first: Iterable[str], next_of: Callable[[str], Iterable[str]]) -> list[str] | None:

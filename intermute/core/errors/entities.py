@@ -92,7 +92,7 @@ class UnknownReference(DomainError):
     @property
     def message(self) -> str:
         field, kind, entity_id = self.missing[0]
-        return f"{field} names the {kind} {entity_id!r}, which this project does not have: create it first, or leave the field out."
+        return f"The field {field} names the {kind} {entity_id!r}, which this project does not have: create it first, or leave the field out."
 
     @property
     def details(self) -> Mapping[str, object]:
@@ -110,7 +110,7 @@ class StillReferenced(DomainError):
 
     @property
     def message(self) -> str:
-        return f"{self.count} entities refer to the {self.kind} {self.entity_id!r}: move or delete them first, or delete with cascade=orphan."
+        return f"The {self.kind} {self.entity_id!r} is referred to by {self.count} others: move or delete them first, or delete it with cascade=orphan."
 
     @property
     def details(self) -> Mapping[str, object]:

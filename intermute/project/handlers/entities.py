@@ -33,7 +33,7 @@ def create_entity(command: Any, tx: Transaction) -> Any:
         raise DuplicateId(entity.kind, entity.plural, entity_id)
     record = made(entity, given, entity_id, tx.next_cursor(), command.version or 0, tx.now.wall_us)
     warnings = _checked(entity, entity_id, None, record.values, tx)
-    _hear_caller(tx)
+    hear_caller(tx)
     add(record, tx)
     return entity_view(record, tx.project, warnings)
 
@@ -43,7 +43,7 @@ def replace_entity(command: Any, tx: Transaction) -> Any:
     entity = TYPES_OF_INPUT[type(command)].entity
     given = given_values(entity, command)
     before = existing(entity, command.id, tx)
-    _check_version(before, command.version, tx, is_required=entity.has_lock)
+    check_version(before, command.version, tx, is_required=entity.has_lock)
     after = replaced(before, given, tx.now.wall_us)
     warnings = _checked(entity, before.id, before, {**given, "status": after.values.get("status", "")}, tx)
     return _change(before, after, warnings, tx)
@@ -54,7 +54,7 @@ def change_entity(command: Any, tx: Transaction) -> Any:
     entity = TYPES_OF_INPUT[type(command)].entity
     given = given_values(entity, command)
     before = existing(entity, command.id, tx)
-    _check_version(before, command.version, tx, is_required=False)
+    check_version(before, command.version, tx, is_required=False)
     warnings = _checked(entity, before.id, before, given, tx)
     return _change(before, merged(before, given, tx.now.wall_us), warnings, tx)
 
@@ -70,7 +70,7 @@ def delete_entity(command: Any, tx: Transaction) -> Deleted | NoContent:
         if command.cascade == "refuse" and orphans.count:
             listed = [{"kind": each.kind, "id": each.id, "field": each.field} for each in shown]
             raise StillReferenced(entity.kind, record.id, listed, orphans.count)
-        _hear_caller(tx)
+        hear_caller(tx)
         more: dict[str, object] = {}
         if orphans.count:
             more["orphaned"] = [{"kind": each.kind, "id": each.id} for each in shown]
@@ -96,7 +96,8 @@ def existing(entity: Entity, entity_id: str, tx: Transaction) -> Record:
     return record
 
 
-def _check_version(record: Record, given: int | None, tx: Transaction, *, is_required: bool) -> None:
+def check_version(record: Record, given: int | None, tx: Transaction, *, is_required: bool) -> None:
+    """Refuse a change of another version than the one that is there. Raises: StaleVersion."""
     if (given or is_required) and given != record.version:
         current = entity_view(record, tx.project)
         raise StaleVersion(record.entity.kind, record.id, given or 0, record.version, current)
@@ -136,12 +137,12 @@ def _check_dependencies(task_id: str, depends_on: tuple[str, ...], tx: Transacti
 def _change(before: Record, after: Record, warnings: list[str], tx: Transaction) -> Any:
     if before.entity.kind is Kind.TASK:
         after = settled(before, after)
-    _hear_caller(tx)
+    hear_caller(tx)
     change(before, after, tx)
     return entity_view(after, tx.project, warnings)
 
 
-def _hear_caller(tx: Transaction) -> None:
+def hear_caller(tx: Transaction) -> None:
     """Count the command as a sign of life of the agent in X-Agent-ID. Raises: as `identity`, before anything changed."""
     address = tx.identity().address
     tx.heard(tx.state.agents.find(address) if address else None)

@@ -19,14 +19,20 @@ def add(record: Record, tx: Transaction) -> None:
     tx.emit(record.entity.created, event_fields(record, tx))
 
 
-def change(before: Record, after: Record, tx: Transaction, kind: EventType | None = None) -> None:
+def change(
+    before: Record,
+    after: Record,
+    tx: Transaction,
+    kind: EventType | None = None,
+    more: Mapping[str, object] | None = None,
+) -> None:
     """Store what an entity holds now and tell everyone, by the event of its status if there is one."""
     tx.write(rows.update(after))
     tx.facts.change_entity(before, after)
     if after.entity.kind is Kind.TASK:
         tx.state.task_claims.note(before, after)
     milestone = after.entity.milestones.get(after.values.get("status", ""))
-    tx.emit(kind or milestone or after.entity.updated, event_fields(after, tx))
+    tx.emit(kind or milestone or after.entity.updated, {**event_fields(after, tx), **(more or {})})
 
 
 def remove(record: Record, tx: Transaction, more: Mapping[str, object]) -> None:

@@ -5,14 +5,18 @@ from collections.abc import Iterable
 from typing import Any
 
 import apsw
+import msgspec
 
 from intermute.core import limits
 from intermute.core.api.entities import TYPES_OF_INPUT
 from intermute.core.entities.definition import FieldType, Kind, Record
 from intermute.core.entities.kinds import ENTITIES, OF_KIND
 from intermute.core.entities.values import referred_ids
-from intermute.project.transaction import Facts, Orphans
+from intermute.project.transaction import Candidates, Facts, Orphans
 from intermute.store import entities as rows
+from intermute.store import tasks as task_rows
+
+_SPARE = 8  # candidates beyond those that may be taken: what they wait for may be reopened in the same batch.
 
 # Any in this module: the types of commands are made from the definitions at run time.
 
@@ -26,6 +30,7 @@ def needs_facts(command: Any) -> bool:
 def facts_for_entity(connection: apsw.Connection, command: Any, facts: Facts) -> None:
     """Fetch the entity and what the command makes it refer to."""
     entity = TYPES_OF_INPUT[type(command)].entity
+    facts.takers += entity.kind is Kind.TASK
     if command.id:
         fetch(connection, entity.kind, [command.id.strip("/")], facts)
     for field in entity.references:
@@ -40,6 +45,7 @@ def facts_for_entity(connection: apsw.Connection, command: Any, facts: Facts) ->
 def facts_for_delete(connection: apsw.Connection, command: Any, facts: Facts) -> None:
     """Fetch the entity and who refers to it."""
     kind = TYPES_OF_INPUT[type(command)].entity.kind
+    facts.takers += kind is Kind.TASK
     fetch(connection, kind, [command.id], facts)
     if (kind, command.id) in facts.orphans:
         return
@@ -72,3 +78,21 @@ def fetch_dependencies(connection: apsw.Connection, ids: Iterable[str], facts: F
             if each not in seen:
                 seen.add(each)
                 waiting.append(each)
+
+
+def fetch_candidates(connection: apsw.Connection, facts: Facts) -> None:
+    """Fetch of each set of capabilities as many claimable tasks as the commands before this one may take, and some more."""
+    if facts.takers_seen == 0:
+        for text in task_rows.capability_sets(connection):
+            facts.candidates[text] = Candidates(tuple(msgspec.json.decode(text, type=list[str])))
+    facts.takers_seen = facts.takers
+    for text, known in facts.candidates.items():
+        wanted = facts.takers + _SPARE - len(known.ids)
+        if wanted <= 0 or not known.has_more:
+            continue
+        found = task_rows.claimable(connection, text, known.last, wanted)
+        for record in found:
+            facts.entities.setdefault((Kind.TASK, record.id), record)
+            known.ids.append(record.id)
+            known.last = record.number
+        known.has_more = len(found) == wanted

@@ -12,6 +12,7 @@ from intermute.core.api import agents as agent_api
 from intermute.core.api import audit as audit_api
 from intermute.core.api import checks as check_api
 from intermute.core.api import entities as entity_api
+from intermute.core.api import entity_actions as action_api
 from intermute.core.api import handing_over as handing_api
 from intermute.core.api import intents as intent_api
 from intermute.core.api import messages as message_api
@@ -19,6 +20,7 @@ from intermute.core.api import reservations as reservation_api
 from intermute.project.handlers import (
     agent_views,
     agents,
+    assigning,
     audit,
     checks,
     entities,
@@ -29,11 +31,13 @@ from intermute.project.handlers import (
     inbox,
     intent_views,
     intents,
+    journeys,
     liveness,
     messages,
     reservation_views,
     reservations,
     reserving,
+    spec_tree,
     turns,
 )
 from intermute.project.transaction import Desk, Facts, Transaction
@@ -63,6 +67,12 @@ COMMANDS: Final[Mapping[type, CommandHandler]] = {
     handing_api.TransferReservation: handing_over.transfer_reservation,
     handing_api.RequestRelease: handing_over.request_release,
     handing_api.ForceRelease: forced_release.force_release,
+    action_api.AssignTask: assigning.assign_task,
+    action_api.ClaimTask: assigning.claim_task,
+    action_api.NextTask: assigning.next_task,
+    action_api.LinkInsight: journeys.link_insight,
+    action_api.LinkCUJ: journeys.link_cuj,
+    action_api.UnlinkCUJ: journeys.unlink_cuj,
     **{each.create: entities.create_entity for each in _TYPES},
     **{each.replace: entities.replace_entity for each in _TYPES},
     **{each.change: entities.change_entity for each in _TYPES},
@@ -92,6 +102,8 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     intent_api.ListIntents: intent_views.list_intents,
     intent_api.GetIntent: intent_views.get_intent,
     audit_api.ListAudit: audit.list_audit,
+    action_api.CUJLinks: journeys.list_links,
+    action_api.SpecTree: spec_tree.spec_tree,
     **{each.listing: entity_views.list_entities for each in _TYPES},
     **{each.get: entity_views.get_entity for each in _TYPES},
 }
@@ -119,6 +131,12 @@ FACTS: Final[Mapping[type, FactFetcher]] = {
         for each in _TYPES
         for command in (each.create, each.replace, each.change)
     },
+    action_api.AssignTask: assigning.facts_for_task,
+    action_api.ClaimTask: assigning.facts_for_task,
+    action_api.NextTask: assigning.facts_for_next,
+    action_api.LinkInsight: journeys.facts_for_insight_link,
+    action_api.LinkCUJ: journeys.facts_for_journey_link,
+    action_api.UnlinkCUJ: journeys.facts_for_journey_link,
     **{each.delete: entity_facts.facts_for_delete for each in _TYPES},
 }
 """Rows that a decision needs and memory does not hold."""

@@ -30,6 +30,18 @@ AGENT_METADATA_CHARS_MAX: Final = 16 * 1024  # characters of all metadata of one
 CAPABILITIES_MAX: Final = 64  # words an agent may say of itself.
 ATTACHMENTS_MAX: Final = 50  # names and paths, never contents.
 
+# Entities
+ENTITY_TEXT_CHARS_MAX: Final = (
+    64 * 1024
+)  # characters of one text of an entity; each change of it is in the log as well.
+ENTITY_WORDS_MAX: Final = 200  # texts in one list of an entity, and steps of a journey; more is a document of its own.
+CUJ_LINKS_MAX: Final = 1000  # features of one journey; they are listed at once.
+DEPENDENCIES_WALK_MAX: Final = 2000  # tasks looked at for a circle in one request; about 20 ms. A guess, revisit.
+CLAIMS_PER_AGENT_MAX: Final = 100  # tasks that one agent may have claimed; they are kept in memory.
+CAPABILITY_SETS_MAX: Final = 1000  # different sets of capabilities that waiting tasks need; each is a look-up.
+ORPHANS_SHOWN_MAX: Final = 100  # orphaned entities named in one answer and one event; the rest are counted.
+TREE_ROWS_MAX: Final = 5000  # entities of one kind in a tree; then it says that it is cut. About 2 MiB of JSON.
+
 # Reservations
 TTL_DEFAULT_S: Final = 30 * 60  # seconds; contract.md 6.1.
 TTL_MAX_S: Final = 24 * 60 * 60  # seconds; contract.md 6.1; longer wishes are clamped and the answer says so.

@@ -15,6 +15,8 @@ from intermute.core.api import (
     audit,
     check_text,
     checks,
+    entities,
+    entity_actions,
     forecasts,
     handing_over,
     intents,
@@ -24,11 +26,15 @@ from intermute.core.api import (
     symbols,
     system,
 )
+from intermute.core.entities.definition import Kind
 from intermute.core.errors import (
     ActiveSessionConflict,
     BadPattern,
+    ClaimLimit,
     Deadlock,
+    DependencyCycle,
     DomainError,
+    DuplicateId,
     ForceReleaseRefused,
     IdempotencyKeyReused,
     IntentLimit,
@@ -39,6 +45,7 @@ from intermute.core.errors import (
     LiveDeliveryFailed,
     MessageIdTaken,
     MetadataRequired,
+    NoClaimableTask,
     NotARecipient,
     NotYours,
     PatternTooBroad,
@@ -48,15 +55,22 @@ from intermute.core.errors import (
     ReservationLimit,
     SettingsInUse,
     StaleForecast,
+    StaleVersion,
+    StatusRefused,
+    StillReferenced,
     SymbolIndexFull,
+    TaskNotClaimable,
+    TaskTaken,
     TooManyAgents,
     TooManySubscribers,
     TooManyWaiters,
     TooMuchInTheWay,
     TransferConflict,
     UnknownAgent,
+    UnknownEntity,
     UnknownIntent,
     UnknownMessage,
+    UnknownReference,
     UnknownReservation,
     UnknownTicket,
 )
@@ -94,6 +108,10 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     project: ProjectRule = ProjectRule.KEY
     routed_by: str | None = None
     gathers: tuple[str, str] | None = None
+    gather_order: tuple[tuple[str, bool], ...] = ()
+    """Where the gathered list has another order: its fields, each with whether it runs downwards."""
+    bare: str | None = None
+    """The list in the answer that is the whole body; the cursor of the next page is in the header X-Next-Cursor."""
     errors: tuple[type[DomainError], ...] = ()
     is_idempotent: bool = True
     may_lack_body: bool = False
@@ -119,6 +137,24 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
 
 def _row(method: str, path: str, takes: type, gives: type | None, **options: Any) -> Operation:  # Any: as Operation.
     return Operation(method=method, path=path, input=takes, output=gives, **options)
+
+
+def _entity_rows(types: entities.EntityTypes) -> tuple[Operation, ...]:
+    """Return the operations that every kind of entity has."""
+    entity = types.entity
+    every, one = f"/api/{entity.plural}", f"/api/{entity.plural}/{{id:path}}"
+    refused = (StatusRefused, UnknownReference, *((DependencyCycle,) if entity.kind is Kind.TASK else ()))
+    changed = (UnknownEntity, StaleVersion, *refused)
+    order = tuple((each.field, each.is_descending) for each in entity.order)
+    return (
+        _row("POST", every, types.create, types.view, status=201, is_idempotent=False, errors=(DuplicateId, *refused)),
+        _row("GET", every, types.listing, types.page, gathers=("entities", ""), gather_order=order, bare="entities"),
+        _row("GET", one, types.get, types.view, routed_by="id", errors=(UnknownEntity,)),
+        _row("PUT", one, types.replace, types.view, routed_by="id", errors=changed),
+        _row("PATCH", one, types.change, types.view, routed_by="id", is_idempotent=False, errors=changed),
+        _row("DELETE", one, types.delete, entities.NoContent, status=204, others=((entities.Deleted, 200),),
+             routed_by="id", errors=(StillReferenced,)),
+    )  # fmt: skip
 
 
 OPERATIONS: Final[tuple[Operation, ...]] = (
@@ -195,6 +231,27 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          errors=(UnknownIntent, NotYours, IntentOver)),
     _row("POST", "/api/forecast", forecasts.ForecastPlan, forecasts.Forecasted, errors=(BadPattern, PatternTooBroad)),
     _row("GET", "/api/coordination/reconcile", forecasts.Reconcile, forecasts.Reconciled),
+    # What is done with them
+    _row("GET", "/api/specs/{id:path}/tree", entity_actions.SpecTree, entity_actions.SpecTreeView, routed_by="id",
+         errors=(UnknownEntity,)),
+    _row("POST", "/api/tasks/next", entity_actions.NextTask, entity_actions.ClaimedTask, is_idempotent=False,
+         errors=(NoClaimableTask, ClaimLimit)),
+    _row("POST", "/api/tasks/{id:path}/assign", entity_actions.AssignTask, entities.TYPES[Kind.TASK].view, routed_by="id",
+         errors=(UnknownEntity, StaleVersion, StatusRefused)),
+    _row("POST", "/api/tasks/{id:path}/claim", entity_actions.ClaimTask, entity_actions.ClaimedTask, routed_by="id",
+         errors=(UnknownEntity, TaskTaken, TaskNotClaimable, ClaimLimit, BadPattern, PatternTooBroad,
+                 ReservationConflict, ReservationLimit)),
+    _row("POST", "/api/insights/{id:path}/link", entity_actions.LinkInsight, entities.TYPES[Kind.INSIGHT].view,
+         routed_by="id", errors=(UnknownEntity, UnknownReference)),
+    _row("POST", "/api/cujs/{id:path}/link", entity_actions.LinkCUJ, entity_actions.CUJLinkView, routed_by="id",
+         errors=(UnknownEntity,)),
+    _row("POST", "/api/cujs/{id:path}/unlink", entity_actions.UnlinkCUJ, entity_actions.Unlinked, routed_by="id",
+         errors=(UnknownEntity,)),
+    _row("GET", "/api/cujs/{id:path}/links", entity_actions.CUJLinks, entity_actions.CUJLinkList, routed_by="id",
+         bare="links"),
+    # Specs, epics, stories, tasks, insights, sessions, critical user journeys
+    *(row for types in entities.TYPES.values() for row in _entity_rows(types)),
+    # The audit
     _row("GET", "/api/audit", audit.ListAudit, audit.AuditPage),
     # The log, the projects, the service
     _row("GET", "/api/events", system.ListEvents, system.EventPage, errors=(TooManySubscribers,)),

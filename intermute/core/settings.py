@@ -15,6 +15,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether `SRC/A.py` and `src/a.py` are one path."""
     branch_policy: BranchPolicy = BranchPolicy.ANY
     symbol_floor: SymbolFloor = SymbolFloor.WARN
+    strict_references: bool = False
+    """Whether an entity that refers to something which is not there is refused."""
+    strict_status: bool = False
+    """Whether the status of an entity has to follow its flow."""
 
     @property
     def policy(self) -> Policy:

@@ -7,7 +7,7 @@ import apsw
 from intermute.core.agents import Caller
 from intermute.core.ids import ProjectName, RandomBits
 from intermute.core.times import Now
-from intermute.project.handlers.table import COMMANDS, QUERIES
+from intermute.project.handlers.table import COMMANDS, QUERIES, fact_fetcher
 from intermute.project.project import check_identity
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Desk, Facts, FromStore, Transaction
@@ -36,7 +36,10 @@ class BlankProject:
         """
         state = ProjectState(name, 1, 0, 0)
         check_identity(state, command, caller)
-        rehearsal = Transaction(state, now, caller, Facts(), random_bits)
+        facts = Facts()
+        if (fetch := fact_fetcher(command)) is not None:
+            fetch(self._connection, command, facts)
+        rehearsal = Transaction(state, now, caller, facts, random_bits)
         answer = COMMANDS[type(command)](command, rehearsal)
         return None if rehearsal.events else answer
 

@@ -15,6 +15,7 @@ from intermute.core.lease_book import LeaseBook
 from intermute.core.reservation import Reservation
 from intermute.core.settings import Settings
 from intermute.core.symbol_index import SymbolIndex
+from intermute.core.task_claims import TaskClaims
 from intermute.core.times import SECOND_US, Now
 from intermute.core.waiting_room import WaitingRoom
 from intermute.store import agents as agent_rows
@@ -22,6 +23,7 @@ from intermute.store import intents as intent_rows
 from intermute.store import reservations as reservation_rows
 from intermute.store import settings as setting_rows
 from intermute.store import symbols as symbol_rows
+from intermute.store import tasks as task_rows
 from intermute.store.intents import IntentRow
 from intermute.store.projects import ProjectRow
 from intermute.store.reservations import ReservationRow
@@ -45,6 +47,7 @@ class ProjectState:
     _settings_before: Settings | None = None
     symbols: SymbolIndex | None = None
     _symbols_before: tuple[SymbolIndex | None] | None = None
+    task_claims: TaskClaims = field(default_factory=TaskClaims)
     unflushed_heartbeats: set[AgentId] = field(default_factory=set)
     agents_before_batch: dict[AgentId, Agent | None] = field(default_factory=dict)
     """What the running batch has registered (None), changed or let go, as it is stored."""
@@ -146,6 +149,8 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
 
     for declared in intent_rows.active(connection):
         state.intents.load(_intent(declared, now, previous, fold_case=state.fold_case))
+    for task in task_rows.claimed(connection):
+        state.task_claims.note(None, task)
 
     def heard_s(agent_id: AgentId, last_seen_us: Micros) -> float:
         known = previous.agents.find(agent_id) if previous else None
@@ -153,7 +158,7 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
             return known.heard_s
         silence_s = (now.wall_us - last_seen_us) / SECOND_US
         was_live = silence_s < limits.AGENT_SILENCE_S + limits.LIVENESS_FLUSH_S
-        if was_live or state.leases.held_by(agent_id):
+        if was_live or state.leases.held_by(agent_id) or state.task_claims.held_by([agent_id]):
             silence_s = min(silence_s, limits.AGENT_SILENCE_S - limits.RESTART_GRACE_S)
         return now.mono_s - max(silence_s, 0.0)
 

@@ -40,6 +40,8 @@ class Ticker:
         for deadline_s in (state.waiting.next_end_s(), state.intents.next_deadline_s()):
             if deadline_s is not None:
                 self.note_deadline(min(deadline_s, mono_s + limits.AGENT_SILENCE_S))
+        if len(state.task_claims):
+            self.note_deadline(mono_s + limits.AGENT_SILENCE_S)
         if state.unflushed_heartbeats:
             self.note_deadline(mono_s + limits.LIVENESS_FLUSH_S)
 

@@ -12,6 +12,7 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from intermute.core.agents import Agent, Caller, Identity
+from intermute.core.entities.definition import Field, FieldType, Kind, Record
 from intermute.core.events import Event, EventType
 from intermute.core.ids import AgentId, Micros, ProjectName, RandomBits, ReservationId, mint_id
 from intermute.core.intents import ACTIVE, Intent
@@ -30,6 +31,25 @@ Reply = TypeVar("Reply")
 
 
 @dataclass(slots=True)
+class Orphans:
+    """Who refers to an entity: some of them, as kind, id and field, and how many there are."""
+
+    shown: dict[tuple[Kind, str, str], None] = field(default_factory=dict)
+    count: int = 0
+
+
+@dataclass(slots=True)
+class Candidates:
+    """Tasks that could be claimed when they were fetched and need these capabilities, the oldest first."""
+
+    capabilities: tuple[str, ...]
+    ids: list[str] = field(default_factory=list)
+    last: int = 0
+    """The number of the last one."""
+    has_more: bool = True
+
+
+@dataclass(slots=True)
 class Facts:
     """Rows that the commands of one batch need, fetched before it is decided and kept up to date while it is."""
 
@@ -43,6 +63,16 @@ class Facts:
     """By path: what a file contributes to the symbol index."""
     requests: dict[str, list[ReleaseRequest]] = field(default_factory=dict)
     """By reservation: the requests for it that were unread when they were fetched, and those made since."""
+    entities: dict[tuple[Kind, str], Record | None] = field(default_factory=dict)
+    orphans: dict[tuple[Kind, str], Orphans] = field(default_factory=dict)
+    """By entity that is to be deleted: who refers to it."""
+    candidates: dict[str, Candidates] = field(default_factory=dict)
+    """By what they need, as it is stored: the tasks that could be next."""
+    takers: int = 0
+    """How many commands of the batch may take a task, or make it unclaimable; as many were counted in `candidates`."""
+    takers_seen: int = 0
+    cuj_links: dict[str, set[str]] = field(default_factory=dict)
+    """By journey: the features that it is linked to."""
 
     def hand_over(self, reservation_id: ReservationId, holder: AgentId, fence: int) -> None:
         """Take in that a reservation has another holder."""
@@ -63,6 +93,30 @@ class Facts:
     def forget_symbols(self) -> None:
         """Take in that the symbol index is empty."""
         self.symbol_files = dict.fromkeys(self.symbol_files)
+
+    def change_entity(self, before: Record | None, after: Record | None) -> None:
+        """Take in how an entity is now, and how it was; None is one that is not there."""
+        record = after or before
+        assert record is not None
+        self.entities[record.entity.kind, record.id] = after
+        for reference in record.entity.references:
+            self._refer(before, reference, -1)
+            self._refer(after, reference, 1)
+
+    def _refer(self, record: Record | None, reference: Field, by: int) -> None:
+        if record is None or reference.refers_to is None or reference.type is not FieldType.WORD:
+            return
+        if (orphans := self.orphans.get((reference.refers_to, record[reference.name]))) is not None:
+            orphans.count += by
+            key = (record.entity.kind, record.id, reference.name)
+            if by > 0:
+                orphans.shown[key] = None
+            else:
+                orphans.shown.pop(key, None)
+
+    def unlink_all(self, cuj_id: str) -> None:
+        """Take in that a journey is gone."""
+        self.cuj_links[cuj_id] = set()
 
     def end(self, reservation_id: ReservationId, how: str, now_us: Micros) -> None:
         """Take in that a reservation has ended."""

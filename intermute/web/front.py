@@ -4,17 +4,21 @@ gate → auth → operation → decoding → project → handler → encoding. A
 `Call` and sends what it gets back.
 """
 
+import re
 from collections.abc import Callable, Mapping
-from typing import Any
+from functools import partial
+from typing import Any, Final
 
 import msgspec
 
 from intermute.core import limits
+from intermute.core.api.entities import NAME_OF_CURSOR, ORPHANED_HEADER
 from intermute.core.errors import (
     BodyTooLarge,
     DomainError,
     ForeignProject,
     InvalidProject,
+    InvalidRequest,
     ProjectParked,
     ProjectRequired,
     StorageUnavailable,
@@ -31,7 +35,11 @@ from intermute.web.auth import KeyRing, Principal, authenticate
 from intermute.web.decode import decode
 from intermute.web.errors import answered
 from intermute.web.gate import Gate
+from intermute.web.openapi import NO_CONTENT
 from intermute.web.system import SYSTEM, Surroundings
+
+_TIMES: Final = frozenset({"last_seen", "created_at", "updated_at", "started_at"})
+_ROW_COUNT: Final = re.compile(r"[0-9]{1,9}")
 
 
 class Front:
@@ -64,7 +72,7 @@ class Front:
             raise BodyTooLarge
         principal = self._principal(operation, call)
         question = decode(operation, path, call.query, call.body)
-        view = await self._dispatch(operation, question, principal)
+        view: Any = await self._dispatch(operation, question, principal)
         if isinstance(view, Answer):
             return view
         is_sdk = operation.sdk_status is not None and question.id == ""
@@ -73,6 +81,11 @@ class Front:
             if is_sdk and operation.sdk_status
             else dict(operation.others).get(type(view), operation.status)
         )
+        if status == NO_CONTENT:
+            return Answer(status, b"", {ORPHANED_HEADER: str(view.orphaned)} if view.orphaned else {})
+        if operation.bare is not None:
+            more = {} if view.next_cursor is None else {NAME_OF_CURSOR: view.next_cursor}
+            return Answer(status, msgspec.json.encode(getattr(view, operation.bare)) + b"\n", more)
         if operation.text is None:
             return Answer(status, msgspec.json.encode(view) + b"\n")
         if prefers_text(call):
@@ -146,7 +159,7 @@ class Front:
         `limit` and `cursor` are those of the whole list; its cursor is a number of rows.
         """
         is_paged = hasattr(question, "cursor")
-        start = question.cursor or 0 if is_paged else 0
+        start = _rows_before(question.cursor) if is_paged else 0
         wanted = start + page_size(question.limit, limits.LIST_DEFAULT) if is_paged else None
         found: list[Any] = []
         for name in await self.registry.names():
@@ -154,11 +167,13 @@ class Front:
                 found += await self._rows_of(name, rows, question, principal, wanted)
             except (ProjectParked, StorageUnavailable, TooManyProjects):
                 continue  # A project that is out of order is seen in /health, and must not hide the others.
-        found.sort(key=lambda row: sortable(getattr(row, order)), reverse=True)
+        for column, is_descending in reversed(operation.gather_order or ((order, True),)):
+            found.sort(key=partial(_in_order, name=column), reverse=is_descending)
         assert operation.output is not None
         if wanted is None:
             return operation.output(**{rows: found})
-        return operation.output(**{rows: found[start:wanted], "next_cursor": wanted if len(found) > wanted else None})
+        place = str(wanted) if operation.bare else wanted
+        return operation.output(**{rows: found[start:wanted], "next_cursor": place if len(found) > wanted else None})
 
     async def _rows_of(
         self,
@@ -179,6 +194,18 @@ class Front:
             if view.next_cursor is None or len(found) > wanted:
                 return found[: wanted + 1]
             page = msgspec.structs.replace(page, cursor=view.next_cursor)
+
+
+def _in_order(row: object, name: str) -> Any:  # Any: text or a number, whatever the list is ordered by.
+    value = getattr(row, name)
+    return sortable(value) if name in _TIMES else value
+
+
+def _rows_before(cursor: int | str | None) -> int:
+    """Return how many rows of a gathered list come before a page of it. Raises: InvalidRequest."""
+    if isinstance(cursor, str) and not _ROW_COUNT.fullmatch(cursor):
+        raise InvalidRequest([("cursor", "is not one that this list has given; leave it out for the first page")])
+    return int(cursor or 0)
 
 
 def named_project(text: str | None) -> ProjectName | None:

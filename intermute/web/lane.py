@@ -29,7 +29,7 @@ from intermute.core.operations import OPERATIONS, Operation
 from intermute.web.answer import JSON_TYPE, Answer, Call, Peer
 from intermute.web.errors import error_answer
 from intermute.web.front import Front
-from intermute.web.openapi import template
+from intermute.web.openapi import NO_CONTENT, template
 from intermute.web.server.application import PEER_EXTENSION
 from intermute.web.sockets import SOCKETS, Sockets
 
@@ -98,7 +98,12 @@ def call_of(source: Request | Websocket) -> Call:
 
 def as_response(answer: Answer) -> Response:
     """Return the answer as Quart sends it."""
-    return Response(answer.body, status=answer.status, content_type=answer.content_type, headers=dict(answer.headers))
+    response = Response(
+        answer.body, status=answer.status, content_type=answer.content_type, headers=dict(answer.headers)
+    )
+    if answer.status == NO_CONTENT:  # Neither a body nor a word about one (RFC 9110, 8.6).
+        del response.headers["Content-Length"], response.headers["Content-Type"]
+    return response
 
 
 def _view(front: Front, operation: Operation) -> Callable[..., Awaitable[Response]]:

@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from intermute.core.api.entities import NAME_OF_CURSOR, ORPHANED_HEADER
 from intermute.core.api.fields import View
 from intermute.core.errors import (
     AgentHeaderMissing,
@@ -37,6 +38,7 @@ from intermute.web.errors import STATUS
 # Any in this module: fragments of a JSON document whose shape is the OpenAPI specification.
 Json = dict[str, Any]
 
+NO_CONTENT: Final = 204
 _REF: Final = "#/components/schemas/{name}"
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::path)?\}")
 _ANYWHERE: Final = (InvalidRequest, BrowserRefused, MisdirectedHost, InternalError)
@@ -60,7 +62,7 @@ class ErrorBody(View, kw_only=True, frozen=True):
 @cache
 def openapi_document() -> bytes:
     """Return the document as JSON, indented and with a newline at its end."""
-    outputs = [operation.output for operation in OPERATIONS if operation.output is not None]
+    outputs = [operation.output for operation in OPERATIONS if operation.output is not None and operation.bare is None]
     outputs += [output for operation in OPERATIONS for output, _ in operation.others]
     _, components = msgspec.json.schema_components([*outputs, ErrorBody], ref_template=_REF)
     paths: dict[str, Json] = {}
@@ -167,7 +169,22 @@ def _in_query(schema: Json) -> Json:
 def _success(operation: Operation) -> Json:
     if operation.output is None:
         return {"description": "This document.", "content": {"application/json": {"schema": {"type": "object"}}}}
+    if operation.status == NO_CONTENT:
+        return {
+            "description": (operation.output.__doc__ or "").strip(),
+            "headers": {ORPHANED_HEADER: {"schema": {"type": "integer"}}},
+        }
     answer = _view_answer(operation.output)
+    if operation.bare is not None:
+        [rows] = [each for each in msgspec.structs.fields(operation.output) if each.name == operation.bare]
+        (schema,), _ = msgspec.json.schema_components([rows.type], ref_template=_REF)
+        answer["content"][JSON_TYPE]["schema"] = schema
+        answer["headers"] = {
+            NAME_OF_CURSOR: {
+                "description": "`cursor` of the next page; absent on the last.",
+                "schema": {"type": "string"},
+            }
+        }
     if operation.text is not None:
         answer["content"][PLAIN_TYPE] = {"schema": {"type": "string"}}
     return answer

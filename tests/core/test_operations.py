@@ -42,8 +42,8 @@ def test_operation_bodies_belong_to_writing_methods() -> None:
         "GET": False,
         "DELETE": False,
         "POST": True,
-        "PATCH": True,
         "PUT": True,
+        "PATCH": True,
     }
 
 

@@ -4,9 +4,11 @@ from dataclasses import replace
 
 import msgspec
 import pytest
+from entity_samples import command, smallest
 from handler_bench import Bench, claiming
 
 from intermute.core.api.agents import Heartbeat
+from intermute.core.api.entities import TYPES
 from intermute.core.api.forecasts import PlanStep
 from intermute.core.api.intents import DeclareIntent
 from intermute.core.api.messages import SendMessage
@@ -19,6 +21,7 @@ READS = sorted(({each.input for each in OPERATIONS} & set(QUERIES)) - {Heartbeat
 PLAN = [PlanStep(step="s", agent_id="ben", pattern="a")]
 ANSWERS = {
     "project": "demo", "agent": "anna", "message_id": "m1", "thread_id": "t", "pattern": "a", "fence": 1, "plan": PLAN,
+    "id": "e1",
 }  # fmt: skip
 """What the queries are asked for, by field; the rest is left out."""
 
@@ -32,6 +35,8 @@ def bench() -> Bench:
     made.reserve("anna", "a")
     made.run(DeclareIntent(agent_id="anna", paths=["c"], operation="delete"))
     made.run(ReleaseReservation(reservation_id=made.reserve("anna", "b").id))
+    for types in TYPES.values():
+        made.run(command(types.entity, "create", id="e1", **smallest(types.entity)))
     return made
 
 

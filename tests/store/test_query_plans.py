@@ -1,12 +1,27 @@
 """Every question that grows with the data goes through an index (design.md 1, goal 4)."""
 
 from collections.abc import Callable, Iterator
+from itertools import combinations
 
 import apsw
 import pytest
 
+from intermute.core.entities.definition import Entity
+from intermute.core.entities.kinds import CUJ, ENTITIES, INSIGHT, TASK
 from intermute.core.ids import AgentId, Micros, ProjectName
-from intermute.store import audit, events, inboxes, intents, messages, projects, release_requests, reservations
+from intermute.store import (
+    audit,
+    cuj_links,
+    entities,
+    events,
+    inboxes,
+    intents,
+    messages,
+    projects,
+    release_requests,
+    reservations,
+    tasks,
+)
 from intermute.store.migrate import migrate
 from intermute.store.statements import Statement
 
@@ -84,6 +99,29 @@ QUESTIONS: dict[str, tuple[Question, str]] = {
         lambda c: release_requests.unread(c, "r"),
         "SEARCH q USING PRIMARY KEY (reservation_id=?)",
     ),
+    "one entity": (
+        lambda c: entities.one(c, TASK, "t"),
+        "SEARCH tasks USING INDEX sqlite_autoindex_tasks_1 (id=?)",
+    ),
+    "tasks in order": (lambda c: entities.page(c, TASK, {}, None, 50), "SCAN tasks USING INDEX tasks_in_order"),
+    "tasks of an agent by status": (
+        lambda c: entities.page(c, TASK, {"status": "running", "agent": "anna"}, None, 50),
+        "SEARCH tasks USING INDEX tasks_by_agent_and_status (agent=? AND status=?)",
+    ),
+    "next tasks of an agent by status": (
+        lambda c: entities.page(c, TASK, {"status": "running", "agent": "anna"}, (5, 7), 50),
+        "SEARCH tasks USING INDEX tasks_by_agent_and_status (agent=? AND status=? AND (updated_at_us,number)<(?,?))",
+    ),
+    "next journeys": (
+        lambda c: entities.page(c, CUJ, {"spec_id": "s"}, ("high", 5, 7), 50),
+        "SEARCH cujs USING INDEX cujs_by_spec (spec_id=? AND priority>?)",
+    ),
+    "next insights": (
+        lambda c: entities.page(c, INSIGHT, {"spec_id": "s", "category": "tech"}, (0.5, 5, 7), 50),
+        "SEARCH insights USING INDEX insights_by_spec (spec_id=? AND (score,created_at_us,number)<(?,?,?))",
+    ),
+    "claimed tasks": (tasks.claimed, "SCAN tasks USING INDEX tasks_claimed"),
+    "links of a journey": (lambda c: cuj_links.of_journey(c, "c"), "SEARCH cuj_links USING PRIMARY KEY (cuj_id=?)"),
     "oldest event": (events.oldest, "SEARCH events"),
 }
 
@@ -146,6 +184,20 @@ def test_question_uses_its_index(connection: apsw.Connection, name: str) -> None
     assert any(step.startswith(expected) for step in steps), steps
     assert not any(step.startswith("SCAN") for step in steps if not step.startswith(expected)), steps
     assert name == "receipts" or not any("TEMP B-TREE" in step for step in steps), steps
+
+
+@pytest.mark.parametrize("entity", ENTITIES, ids=lambda each: each.plural)
+def test_every_list_of_entities_uses_an_index(connection: apsw.Connection, entity: Entity) -> None:
+    """Whatever a list is filtered by, and on every page, nothing is sorted and no table is scanned."""
+    names = [each.field for each in entity.filters]
+    for count in range(len(names) + 1):
+        for fields in combinations(names, count):
+            for is_first in (True, False):
+                sql = entities.page_sql(entity, fields, is_first=is_first)
+                values = dict.fromkeys([*fields, *(f"after_{n}" for n in range(4)), "limit"], 1)
+                steps = plan(connection, sql, {name: value for name, value in values.items() if f":{name}" in sql})
+                assert len(steps) == 1, (fields, steps)
+                assert steps[0].startswith(f"SEARCH {entity.plural} USING INDEX" if fields else ("SCAN", "SEARCH"))
 
 
 @pytest.mark.parametrize("name", WRITES)

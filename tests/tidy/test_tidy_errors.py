@@ -24,6 +24,7 @@ SAMPLES: dict[str, object] = {
     "reason": "a class is not closed: add the missing ].",
     "asker": "ben",
     "nearest": "/api/agents",
+    "missing": [("spec_id", "spec", "s1")],
 }
 """Arguments by parameter name; every other parameter is a text."""
 

@@ -19,6 +19,13 @@ FloorChoice = Annotated[
     Meta(description="What two writers of different symbols in one file and worktree get: `warn`, `block` or `off`."),
 ]
 
+StrictReferences = Annotated[
+    bool, Meta(description="Whether an entity that refers to something which is not there is refused (422).")
+]
+StrictStatus = Annotated[
+    bool, Meta(description="Whether the status of an entity has to follow its flow (409, with what may come next).")
+]
+
 
 class GetSettings(Input, kw_only=True, frozen=True):
     """Read a project's switches."""
@@ -36,6 +43,8 @@ class ChangeSettings(Input, kw_only=True, frozen=True):
     case_folding: CaseFolding | None = None
     branch_policy: BranchChoice | None = None
     symbol_floor: FloorChoice | None = None
+    strict_references: StrictReferences | None = None
+    strict_status: StrictStatus | None = None
 
 
 class SettingsView(View, kw_only=True, frozen=True, omit_defaults=False):
@@ -45,3 +54,5 @@ class SettingsView(View, kw_only=True, frozen=True, omit_defaults=False):
     case_folding: bool
     branch_policy: str
     symbol_floor: str
+    strict_references: bool
+    strict_status: bool

@@ -26,6 +26,7 @@ from intermute.core.errors import (
 from intermute.core.events import EventType
 from intermute.core.ids import OPERATOR, AgentId, tag_of
 from intermute.project.handlers.agent_views import agent_view
+from intermute.project.handlers.assigning import release_claims
 from intermute.project.handlers.endings import end_reservations
 from intermute.project.handlers.intent_changes import abandon
 from intermute.project.handlers.turns import give_up_all, leave_all, settle_queue
@@ -207,6 +208,7 @@ def deregister_agent(command: DeregisterAgent, tx: Transaction) -> Deregistered:
     give_up_all(agent.id, tx)
     ended = end_reservations(tx.state.leases.held_by(agent.id), "deregistered", tx)
     abandon(tx.state.intents.held_by(agent.id), "deregistered", tx)
+    release_claims(tx.state.agents.addresses_of(agent.id), "deregistered", tx)
     tx.state.remove_agent(agent)
     tx.state.unflushed_heartbeats.discard(agent.id)
     tx.write(rows.deregister(agent, tx.now.wall_us))

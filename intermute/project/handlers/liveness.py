@@ -8,6 +8,7 @@ from typing import Final
 
 from intermute.core import limits
 from intermute.core.ids import AgentId
+from intermute.project.handlers.assigning import release_claims
 from intermute.project.handlers.endings import end_reservations
 from intermute.project.handlers.intent_changes import abandon
 from intermute.project.handlers.turns import end_waits
@@ -34,6 +35,7 @@ def tick(command: Tick, tx: Transaction) -> None:
             break  # The others stay due, so the next tick follows at once.
         end_reservations(tx.state.leases.held_by(holder), "owner_stale", tx)
         abandon(tx.state.intents.held_by(holder), "owner_stale", tx)
+        release_claims(tx.state.agents.addresses_of(holder), "owner_stale", tx)
     if command.flushes_heartbeats:
         unflushed, tx.state.unflushed_heartbeats = tx.state.unflushed_heartbeats, set()
         tx.write(*rows.seen(agent for agent in map(tx.state.agents.find, sorted(unflushed)) if agent))
@@ -50,22 +52,27 @@ def expire_due(tx: Transaction) -> None:
 
 
 def silent_holders(state: ProjectState, mono_s: float) -> list[AgentId]:
-    """Return the registered agents that hold or have declared something and have been silent for too long.
+    """Return the registered agents that hold, have declared or have claimed something and have been silent for too long.
 
     A holder that never registered cannot send a heartbeat, so its silence says nothing; its lease runs to its end.
     """
     return [
         holder
-        for holder in sorted({*state.leases.holders(), *state.intents.holders()})
+        for holder in sorted(_holders(state))
         if (agent := state.agents.find(holder)) is not None and not agent.is_live(mono_s)
     ]
+
+
+def _holders(state: ProjectState) -> set[AgentId]:
+    claimants = map(state.agents.canonical, state.task_claims.agents())
+    return {*state.leases.holders(), *state.intents.holders(), *claimants}
 
 
 def next_deadline_s(state: ProjectState, flushed_s: float) -> float | None:
     """Return the monotonic time of the next thing to do, or None while there is nothing to wait for."""
     deadlines = [
         agent.heard_s + limits.AGENT_SILENCE_S
-        for holder in {*state.leases.holders(), *state.intents.holders()}
+        for holder in _holders(state)
         if (agent := state.agents.find(holder)) is not None
     ]
     deadlines += [

@@ -11,6 +11,8 @@ import apsw
 from intermute.core.api import agents as agent_api
 from intermute.core.api import audit as audit_api
 from intermute.core.api import checks as check_api
+from intermute.core.api import entities as entity_api
+from intermute.core.api import entity_actions as action_api
 from intermute.core.api import forecasts as forecast_api
 from intermute.core.api import handing_over as handing_api
 from intermute.core.api import intents as intent_api
@@ -21,14 +23,19 @@ from intermute.core.api import symbols as symbol_api
 from intermute.project.handlers import (
     agent_views,
     agents,
+    assigning,
     audit,
     checks,
+    entities,
+    entity_facts,
+    entity_views,
     forced_release,
     forecasts,
     handing_over,
     inbox,
     intent_views,
     intents,
+    journeys,
     liveness,
     messages,
     reconciling,
@@ -36,6 +43,7 @@ from intermute.project.handlers import (
     reservations,
     reserving,
     settings,
+    spec_tree,
     symbols,
     turns,
 )
@@ -45,6 +53,9 @@ from intermute.project.transaction import Desk, Facts, Transaction
 CommandHandler = Callable[[Any, Transaction], Any]
 QueryHandler = Callable[[Any, Desk], Any]
 FactFetcher = Callable[[apsw.Connection, Any, Facts], None]
+
+_TYPES: Final = tuple(entity_api.TYPES.values())
+_CREATING: Final = frozenset(each.create for each in _TYPES)
 
 COMMANDS: Final[Mapping[type, CommandHandler]] = {
     liveness.Tick: liveness.tick,
@@ -66,6 +77,16 @@ COMMANDS: Final[Mapping[type, CommandHandler]] = {
     handing_api.TransferReservation: handing_over.transfer_reservation,
     handing_api.RequestRelease: handing_over.request_release,
     handing_api.ForceRelease: forced_release.force_release,
+    action_api.AssignTask: assigning.assign_task,
+    action_api.ClaimTask: assigning.claim_task,
+    action_api.NextTask: assigning.next_task,
+    action_api.LinkInsight: journeys.link_insight,
+    action_api.LinkCUJ: journeys.link_cuj,
+    action_api.UnlinkCUJ: journeys.unlink_cuj,
+    **{each.create: entities.create_entity for each in _TYPES},
+    **{each.replace: entities.replace_entity for each in _TYPES},
+    **{each.change: entities.change_entity for each in _TYPES},
+    **{each.delete: entities.delete_entity for each in _TYPES},
 }
 """Commands change the project; the actor decides them one at a time."""
 
@@ -95,6 +116,10 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     settings_api.GetSettings: settings.get_settings,
     symbol_api.GetSymbols: symbols.get_symbols,
     audit_api.ListAudit: audit.list_audit,
+    action_api.CUJLinks: journeys.list_links,
+    action_api.SpecTree: spec_tree.spec_tree,
+    **{each.listing: entity_views.list_entities for each in _TYPES},
+    **{each.get: entity_views.get_entity for each in _TYPES},
 }
 """Queries read; they never queue behind commands."""
 
@@ -123,6 +148,18 @@ FACTS: Final[Mapping[type, FactFetcher]] = {
     handing_api.TransferReservation: reservations.facts_for_reservation,
     handing_api.RequestRelease: handing_over.facts_for_request,
     handing_api.ForceRelease: reservations.facts_for_reservation,
+    **{
+        command: entity_facts.facts_for_entity
+        for each in _TYPES
+        for command in (each.create, each.replace, each.change)
+    },
+    action_api.AssignTask: assigning.facts_for_task,
+    action_api.ClaimTask: assigning.facts_for_task,
+    action_api.NextTask: assigning.facts_for_next,
+    action_api.LinkInsight: journeys.facts_for_insight_link,
+    action_api.LinkCUJ: journeys.facts_for_journey_link,
+    action_api.UnlinkCUJ: journeys.facts_for_journey_link,
+    **{each.delete: entity_facts.facts_for_delete for each in _TYPES},
 }
 """Rows that a decision needs and memory does not hold."""
 
@@ -131,4 +168,6 @@ def fact_fetcher(command: Any) -> FactFetcher | None:  # Any: a key of COMMANDS.
     """Return what fetches the rows that this command's decision needs, or None where it needs none."""
     if isinstance(command, reservation_api.Reserve) and not reserving.needs_facts(command):
         return None  # Most reservations: they must not wait for the disk.
+    if type(command) in _CREATING and not entity_facts.needs_facts(command):
+        return None  # Likewise: a new entity with a new id that refers to nothing.
     return FACTS.get(type(command))

@@ -1,0 +1,381 @@
+"""Work claimed once: claiming, the next task, dependencies, and what becomes of a silent agent's tasks (issue 4, point 5)."""
+
+from typing import Any
+
+import pytest
+from entity_samples import command, shown
+from handler_bench import LOCAL, Bench, proving
+
+from intermute.core import limits
+from intermute.core.api.agents import DeregisterAgent, RegisterAgent
+from intermute.core.api.entity_actions import AssignTask, ClaimTask, NextTask
+from intermute.core.api.messages import Thread
+from intermute.core.entities.kinds import TASK
+from intermute.core.errors import (
+    AgentIdentityMismatch,
+    ClaimLimit,
+    DependencyCycle,
+    InvalidRequest,
+    NoClaimableTask,
+    Overloaded,
+    ReservationConflict,
+    TaskNotClaimable,
+    TaskTaken,
+    UnknownEntity,
+)
+from intermute.project.handlers.liveness import next_deadline_s
+
+
+@pytest.fixture
+def bench() -> Bench:
+    """A project of its own."""
+    return Bench()
+
+
+def create(bench: Bench, task_id: str, *depends_on: str, **fields: Any) -> None:
+    """Make a task."""
+    bench.run(command(TASK, "create", id=task_id, title=f"do {task_id}", depends_on=list(depends_on), **fields))
+
+
+def read(bench: Bench, task_id: str) -> dict[str, Any]:
+    """Read a task."""
+    return shown(bench.ask(command(TASK, "get", id=task_id)))
+
+
+def change(bench: Bench, task_id: str, **fields: Any) -> None:
+    """Change a task."""
+    bench.run(command(TASK, "change", id=task_id, **fields))
+
+
+def following(bench: Bench, agent: str, *capabilities: str) -> str | None:
+    """Claim the next task and return its id, or None where there is none."""
+    try:
+        return str(bench.run(NextTask(agent=agent, capabilities=list(capabilities))).id)
+    except NoClaimableTask:
+        return None
+
+
+def test_one_of_many_gets_the_task(bench: Bench) -> None:
+    """Of all that ask in one batch, and later, the first has it and the others learn who."""
+    create(bench, "t")
+    agents = [bench.register(f"agent-{number}").agent_id for number in range(5)]
+
+    outcomes = bench.batch(*((ClaimTask(id="t", agent=agent), LOCAL) for agent in agents))
+
+    assert shown(outcomes[0])["agent"] == agents[0]
+    assert [type(each) for each in outcomes[1:]] == [TaskTaken] * 4
+    assert {each.details["agent"] for each in outcomes[1:]} == {agents[0]}
+    with pytest.raises(TaskTaken, match="agent-0"):
+        bench.run(ClaimTask(id="t", agent=agents[1]))
+    assert [event.type for event in bench.events()].count("task.claimed") == 1
+
+
+def test_claimed_task_says_so(bench: Bench) -> None:
+    """Running, with its agent, the time, a thread with a first message, and the event with the task in it."""
+    anna = bench.register("anna").agent_id
+    create(bench, "t")
+
+    claimed = shown(bench.run(ClaimTask(id="t", agent="anna")))
+
+    assert (claimed["agent"], claimed["status"], claimed["version"]) == (anna, "running", 2)
+    assert claimed["claimed_at"] == claimed["updated_at"]
+    assert claimed == read(bench, "t")
+    thread = bench.ask(Thread(thread_id=claimed["thread_id"]))
+    assert [each.subject for each in thread.messages] == ["do t"]
+    event = bench.events()[-1]
+    assert (event.type, event.data["entity_id"], event.data["held_by"]) == ("task.claimed", "t", "anna")
+    assert event.data["data"] == read(bench, "t")
+
+
+def test_claim_again_by_its_agent_changes_nothing(bench: Bench) -> None:
+    """A repetition, by name or id, answers the task and stores nothing."""
+    anna = bench.register("anna").agent_id
+    create(bench, "t")
+    bench.run(ClaimTask(id="t", agent=anna))
+    count = len(bench.events())
+
+    again = shown(bench.run(ClaimTask(id="t", agent="anna")))
+
+    assert again.pop("repeated") is True
+    assert again == read(bench, "t")
+    assert len(bench.events()) == count
+
+
+@pytest.mark.parametrize("status", ["blocked", "done", "running", ""])
+def test_task_that_is_not_pending_cannot_be_claimed(bench: Bench, status: str) -> None:
+    """Only pending work is free to take."""
+    create(bench, "t")
+    change(bench, "t", status=status)
+
+    with pytest.raises(TaskNotClaimable):
+        bench.run(ClaimTask(id="t", agent="anna"))
+
+
+def test_assigned_task_can_be_claimed_by_its_agent_alone(bench: Bench) -> None:
+    """An orchestrator assigns, the agent claims, and nobody else can."""
+    create(bench, "t")
+    assigned = shown(bench.run(AssignTask(id="t", agent="anna")))
+    assert (assigned["agent"], assigned["status"], assigned["version"]) == ("anna", "running", 2)
+
+    with pytest.raises(TaskTaken):
+        bench.run(ClaimTask(id="t", agent="ben"))
+    assert shown(bench.run(ClaimTask(id="t", agent="anna")))["claimed_at"]
+    assert [event.type for event in bench.events()][:2] == ["task.created", "task.assigned"]
+
+
+def test_claim_of_nothing_or_by_nobody_is_refused(bench: Bench) -> None:
+    """Unknown task, unnamed agent, another's token."""
+    anna, ben = bench.register("anna"), bench.register("ben")
+    create(bench, "t")
+
+    with pytest.raises(UnknownEntity):
+        bench.run(ClaimTask(id="x", agent="anna"))
+    with pytest.raises(InvalidRequest, match="X-Agent-ID"):
+        bench.run(ClaimTask(id="t"))
+    with pytest.raises(InvalidRequest, match="X-Agent-ID"):
+        bench.run(NextTask())
+    with pytest.raises(AgentIdentityMismatch):
+        bench.run(ClaimTask(id="t", agent=ben.agent_id), proving(anna))
+    assert shown(bench.run(ClaimTask(id="t"), proving(anna)))["agent"] == anna.agent_id
+
+
+def test_claim_takes_its_targets_along_or_nothing(bench: Bench) -> None:
+    """The reservation is made in the same step; where somebody holds the target, the task stays free."""
+    create(bench, "t")
+    held = bench.reserve("ben", "src/**")
+    count = len(bench.events())
+
+    with pytest.raises(ReservationConflict):
+        bench.run(ClaimTask(id="t", agent="anna", patterns=["src/a.py"]))
+
+    assert (read(bench, "t")["status"], len(bench.events())) == ("pending", count)
+    assert len(bench.state.leases) == 1
+    claimed = shown(bench.run(ClaimTask(id="t", agent="anna", patterns=["docs/**"], ttl_seconds=60)))
+    assert (claimed["reservation"]["path_pattern"], claimed["reservation"]["agent_id"]) == ("docs/**", "anna")
+    assert claimed["reservation"]["id"] != held.id
+    assert bench.events()[-1].data["reservation_id"] == claimed["reservation"]["id"]
+
+
+def test_silent_agent_loses_its_claims(bench: Bench) -> None:
+    """After five silent minutes the task is pending again, everyone hears, and another agent may take it."""
+    anna = bench.register("anna").agent_id
+    for name in ("running", "blocked", "done"):
+        create(bench, name)
+        bench.run(ClaimTask(id=name, agent=anna))
+        change(bench, name, status=name)
+
+    bench.wait(limits.AGENT_SILENCE_S - 1)
+    bench.tick()
+    assert read(bench, "running")["agent"] == anna
+    assert next_deadline_s(bench.state, bench.mono_s) is not None
+    bench.wait(2)
+    bench.tick()
+
+    assert [read(bench, name)["status"] for name in ("running", "blocked", "done")] == ["pending", "pending", "done"]
+    assert "agent" not in read(bench, "running")
+    assert read(bench, "done")["agent"] == anna
+    released = [event for event in bench.events() if event.type == "task.released"]
+    assert [(each.data["entity_id"], each.data["held_by"], each.data["reason"]) for each in released] == [
+        ("running", "anna", "owner_stale"), ("blocked", "anna", "owner_stale"),
+    ]  # fmt: skip
+    assert released[0].data["data"] == read(bench, "running")
+    assert shown(bench.run(ClaimTask(id="running", agent="ben")))["agent"] == "ben"
+
+
+def test_live_agent_keeps_its_claims(bench: Bench) -> None:
+    """Control: heartbeats keep a claim for as long as it takes; so does a restart while the agent is live."""
+    anna = bench.register("anna").agent_id
+    create(bench, "t")
+    bench.run(ClaimTask(id="t", agent=anna))
+
+    for turn in range(4):
+        bench.wait(limits.AGENT_SILENCE_S - 1)
+        bench.heartbeat(anna)
+        bench.tick()
+        if turn == 1:
+            bench.crash()
+    assert read(bench, "t")["agent"] == anna
+    bench.wait(3600)
+    bench.restart()
+    bench.tick()
+    assert read(bench, "t")["agent"] == anna, "nobody could hear the agent while the server was down"
+    bench.wait(limits.AGENT_SILENCE_S)
+    bench.tick()
+    assert read(bench, "t")["status"] == "pending"
+
+
+def test_leaving_agent_gives_its_claims_back(bench: Bench) -> None:
+    """De-registering releases at once, also what was claimed under the name before it was registered."""
+    create(bench, "early")
+    create(bench, "late")
+    bench.run(ClaimTask(id="early", agent="anna"))
+    anna = bench.register("anna").agent_id
+    bench.run(ClaimTask(id="late", agent=anna))
+
+    bench.run(DeregisterAgent(agent="anna"))
+
+    assert [read(bench, name)["status"] for name in ("early", "late")] == ["pending", "pending"]
+    assert len(bench.state.task_claims) == 0
+
+
+@pytest.mark.parametrize("how", [{"status": "done"}, {"status": "pending"}, {"agent": "ben"}, {"agent": ""}])
+def test_change_of_status_or_agent_ends_the_claim(bench: Bench, how: dict[str, str]) -> None:
+    """What is done, given back or given to another is no longer claimed, also after a restart."""
+    anna = bench.register("anna").agent_id
+    create(bench, "t")
+    bench.run(ClaimTask(id="t", agent=anna))
+
+    change(bench, "t", **how)
+
+    assert "claimed_at" not in read(bench, "t")
+    assert len(bench.state.task_claims) == 0
+    bench.restart()
+    assert len(bench.state.task_claims) == 0
+
+
+def test_deleted_task_is_no_claim(bench: Bench) -> None:
+    """What is gone cannot be released."""
+    anna = bench.register("anna").agent_id
+    create(bench, "t")
+    bench.run(ClaimTask(id="t", agent=anna))
+    bench.run(command(TASK, "delete", id="t"))
+
+    bench.wait(limits.AGENT_SILENCE_S + 1)
+    bench.tick()
+
+    assert [event.type for event in bench.events()][-1] == "task.deleted"
+
+
+def test_next_is_the_oldest_that_waits_for_nothing(bench: Bench) -> None:
+    """In order of making; a task comes when all that it depends on are done, and a missing one is never done."""
+    create(bench, "a")
+    create(bench, "b", "a")
+    create(bench, "c", "missing")
+    create(bench, "d")
+
+    assert [following(bench, "anna") for _ in range(3)] == ["a", "d", None]
+    with pytest.raises(TaskNotClaimable) as refused:
+        bench.run(ClaimTask(id="b", agent="anna"))
+    assert refused.value.details["waits_for"] == ["a"]
+    change(bench, "a", status="done")
+    assert [following(bench, "anna") for _ in range(2)] == ["b", None]
+    create(bench, "missing")
+    change(bench, "missing", status="done")
+    assert following(bench, "anna") == "c"
+
+
+def test_next_fits_the_capabilities(bench: Bench) -> None:
+    """A task that needs what the agent cannot do is left for another; without words, what it registered with counts."""
+    create(bench, "rust", capabilities=["rust"])
+    create(bench, "both", capabilities=["rust", "sql"])
+    create(bench, "any")
+    bench.run(RegisterAgent(name="sue", capabilities=["sql", "rust", "go"]))
+
+    assert following(bench, "anna") == "any"
+    assert following(bench, "anna", "sql") is None
+    assert bench.run(NextTask(agent="sue")).id == "rust"
+    assert following(bench, "anna", "rust", "sql") == "both"
+
+
+def test_many_in_one_batch_get_different_tasks(bench: Bench) -> None:
+    """Every command of a batch gets its own, the oldest first, and none is said to be missing that was there."""
+    for number in range(60):
+        create(bench, f"t{number}", capabilities=["x"] if number % 3 == 0 else [])
+    commands = [NextTask(agent=f"a{number}", capabilities=["x"]) for number in range(60)]
+
+    outcomes = bench.batch(*((each, LOCAL) for each in [ClaimTask(id="t7", agent="z"), *commands[:40]]))
+    more = bench.batch(*((each, LOCAL) for each in commands[40:]))
+
+    found = [each.id for each in outcomes + more if not isinstance(each, Exception)]
+    assert found == ["t7", *(f"t{number}" for number in range(60) if number != 7)]
+    assert [type(each) for each in more if isinstance(each, Exception)] == [NoClaimableTask]
+
+
+def test_next_sees_what_the_batch_has_blocked(bench: Bench) -> None:
+    """A dependency that is reopened in the same batch holds its task back again."""
+    create(bench, "a")
+    change(bench, "a", status="done")
+    create(bench, "b", "a")
+    reopening = command(TASK, "change", id="a", status="blocked")
+
+    outcomes = bench.batch((reopening, LOCAL), (NextTask(agent="anna"), LOCAL))
+
+    assert isinstance(outcomes[1], NoClaimableTask)
+
+
+def test_next_that_does_not_see_far_enough_asks_to_come_again(bench: Bench) -> None:
+    """Where more was blocked in one batch than was fetched, nobody is told that there is nothing to do."""
+    create(bench, "a")
+    change(bench, "a", status="done")
+    for number in range(20):
+        create(bench, f"t{number}", "a")
+    create(bench, "free")
+    reopening = command(TASK, "change", id="a", status="blocked")
+
+    outcomes = bench.batch((reopening, LOCAL), (NextTask(agent="anna"), LOCAL))
+
+    assert isinstance(outcomes[1], Overloaded)
+    assert following(bench, "anna") == "free"
+
+
+def test_claims_of_one_agent_are_bounded(bench: Bench) -> None:
+    """One hundred are taken, the next is refused, and a finished one makes room."""
+    for number in range(limits.CLAIMS_PER_AGENT_MAX + 1):
+        create(bench, f"t{number}")
+    for _ in range(limits.CLAIMS_PER_AGENT_MAX):
+        following(bench, "anna")
+
+    last = f"t{limits.CLAIMS_PER_AGENT_MAX}"
+    for asked in (ClaimTask(id=last, agent="anna"), NextTask(agent="anna")):
+        with pytest.raises(ClaimLimit):
+            bench.run(asked)
+    change(bench, "t0", status="done")
+    assert following(bench, "anna") == last
+
+
+def test_circle_of_dependencies_is_refused(bench: Bench) -> None:
+    """Directly, over others, by making, replacing and merging: the circle is named and nothing is stored."""
+    create(bench, "a", "b")
+    create(bench, "b", "c")
+    count = len(bench.events())
+
+    for which, fields in (
+        ("create", {"id": "c", "title": "x", "depends_on": ["d", "a"]}),
+        ("create", {"id": "x", "title": "x", "depends_on": ["x"]}),
+        ("change", {"id": "b", "depends_on": ["c", "a"]}),
+        ("replace", {"id": "b", "version": 1, "depends_on": ["a"]}),
+    ):
+        with pytest.raises(DependencyCycle) as refused:
+            bench.run(command(TASK, which, **fields))
+        cycle = refused.value.details["cycle"]
+        assert cycle in (["c", "a", "b", "c"], ["x", "x"], ["b", "a", "b"])
+    assert len(bench.events()) == count
+    create(bench, "c", "d")
+
+
+def test_circle_within_a_batch_is_refused(bench: Bench) -> None:
+    """Two changes that are fine each by itself, and close a circle together."""
+    for name in "abcd":
+        create(bench, name)
+    change(bench, "a", depends_on=["b"])
+    first = command(TASK, "change", id="b", depends_on=["c"])
+    second = command(TASK, "change", id="c", depends_on=["d", "a"])
+
+    outcomes = bench.batch((first, LOCAL), (second, LOCAL))
+
+    assert isinstance(outcomes[1], DependencyCycle)
+    assert outcomes[1].cycle == ["c", "a", "b", "c"]
+
+
+def test_walk_through_dependencies_is_bounded(bench: Bench) -> None:
+    """As many tasks as the limit says are looked through, one more is refused."""
+    width = limits.DEPENDENCIES_WALK_MAX // 10 - 1
+    for number in range(10):
+        create(bench, f"t{number}", *(f"missing-{number}-{other}" for other in range(width)))
+    create(bench, "extra")
+    top = [f"t{number}" for number in range(10)]
+    assert len(top) * (width + 1) == limits.DEPENDENCIES_WALK_MAX
+
+    create(bench, "within", *top)
+    with pytest.raises(InvalidRequest, match="depends_on"):
+        create(bench, "beyond", *top, "extra")

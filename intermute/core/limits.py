@@ -40,6 +40,8 @@ DEPENDENCIES_WALK_MAX: Final = 2000  # tasks looked at for a circle in one reque
 CLAIMS_PER_AGENT_MAX: Final = 100  # tasks that one agent may have claimed; they are kept in memory.
 CAPABILITY_SETS_MAX: Final = 1000  # different sets of capabilities that waiting tasks need; each is a look-up.
 ORPHANS_SHOWN_MAX: Final = 100  # orphaned entities named in one answer and one event; the rest are counted.
+ORPHANS_IN_HEADER_MAX: Final = 20  # orphaned entities named in a header; with the next limit at most 4 KiB of it.
+ORPHAN_NAME_CHARS_MAX: Final = 200  # characters of one of them there; a longer one is only counted.
 TREE_ROWS_MAX: Final = 5000  # entities of one kind in a tree; then it says that it is cut. About 2 MiB of JSON.
 
 # Reservations

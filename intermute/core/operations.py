@@ -241,6 +241,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _row("POST", "/api/tasks/{id:path}/claim", entity_actions.ClaimTask, entity_actions.ClaimedTask, routed_by="id",
          errors=(UnknownEntity, TaskTaken, TaskNotClaimable, ClaimLimit, BadPattern, PatternTooBroad,
                  ReservationConflict, ReservationLimit)),
+    _row("POST", "/api/tasks/{id:path}/release", entity_actions.ReleaseTask, entity_actions.ReleasedTask, routed_by="id",
+         errors=(UnknownEntity, NotYours)),
     _row("POST", "/api/insights/{id:path}/link", entity_actions.LinkInsight, entities.TYPES[Kind.INSIGHT].view,
          routed_by="id", errors=(UnknownEntity, UnknownReference)),
     _row("POST", "/api/cujs/{id:path}/link", entity_actions.LinkCUJ, entity_actions.CUJLinkView, routed_by="id",

@@ -12,7 +12,7 @@ from intermute.core.entities.definition import Record
 CLAIMABLE_STATUS = "pending"
 CLAIMED_STATUS = "running"
 DONE_STATUS = "done"
-_HELD_IN = frozenset({CLAIMED_STATUS, "blocked"})
+HELD_IN = frozenset({CLAIMED_STATUS, "blocked"})
 
 
 @dataclass(slots=True)
@@ -52,7 +52,7 @@ def is_claimed(task: Record) -> bool:
 
 def settled(before: Record, after: Record) -> Record:
     """Return a changed task, without its claim where the change has ended that."""
-    stands = is_claimed(before) and before["agent"] == after["agent"] and after["status"] in _HELD_IN
+    stands = is_claimed(before) and before["agent"] == after["agent"] and after["status"] in HELD_IN
     if not is_claimed(after) or stands:
         return after
     return replace(after, values={**after.values, "claimed_at": None})

@@ -12,7 +12,8 @@ from typing import Any, Generic, TypeVar
 import apsw
 
 from intermute.core.agents import Agent, Caller, Identity
-from intermute.core.entities.definition import Field, FieldType, Kind, Record
+from intermute.core.entities.definition import Field, Kind, Record
+from intermute.core.entities.values import referred_ids
 from intermute.core.events import Event, EventType
 from intermute.core.ids import AgentId, Micros, ProjectName, RandomBits, ReservationId, mint_id
 from intermute.core.intents import ACTIVE, Intent
@@ -104,15 +105,16 @@ class Facts:
             self._refer(after, reference, 1)
 
     def _refer(self, record: Record | None, reference: Field, by: int) -> None:
-        if record is None or reference.refers_to is None or reference.type is not FieldType.WORD:
+        if record is None or reference.refers_to is None:
             return
-        if (orphans := self.orphans.get((reference.refers_to, record[reference.name]))) is not None:
-            orphans.count += by
-            key = (record.entity.kind, record.id, reference.name)
-            if by > 0:
-                orphans.shown[key] = None
-            else:
-                orphans.shown.pop(key, None)
+        for each in referred_ids(reference, record.values):
+            if (orphans := self.orphans.get((reference.refers_to, each))) is not None:
+                orphans.count += by
+                key = (record.entity.kind, record.id, reference.name)
+                if by > 0:
+                    orphans.shown[key] = None
+                else:
+                    orphans.shown.pop(key, None)
 
     def unlink_all(self, cuj_id: str) -> None:
         """Take in that a journey is gone."""

@@ -88,17 +88,6 @@ def page(
     return [as_record(entity, row) for row in found], len(found) < len(rows)
 
 
-def referring(
-    connection: apsw.Connection, entity: Entity, field: Field, entity_id: str, limit: int
-) -> tuple[list[Record], int]:
-    """Return the first entities whose field has this id, and how many have."""
-    found, _ = page(connection, entity, {field.name: entity_id}, None, limit)
-    if len(found) < limit:
-        return found, len(found)
-    sql = f"SELECT count(*) FROM {entity.plural} WHERE {column(field)} = :id"  # noqa: S608 - a definition
-    return found, int(connection.execute(sql, {"id": entity_id}).get)
-
-
 @cache
 def page_sql(entity: Entity, fields: tuple[str, ...], *, is_first: bool) -> str:
     """Return the question for one page, filtered by these fields."""

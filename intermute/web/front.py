@@ -8,11 +8,12 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
+from urllib.parse import quote
 
 import msgspec
 
 from intermute.core import limits
-from intermute.core.api.entities import NAME_OF_CURSOR, ORPHANED_HEADER
+from intermute.core.api.entities import NAME_OF_CURSOR, ORPHANED_HEADER, ORPHANED_IDS_HEADER, NoContent
 from intermute.core.errors import (
     BodyTooLarge,
     DomainError,
@@ -82,7 +83,7 @@ class Front:
             else dict(operation.others).get(type(view), operation.status)
         )
         if status == NO_CONTENT:
-            return Answer(status, b"", {ORPHANED_HEADER: str(view.orphaned)} if view.orphaned else {})
+            return Answer(status, b"", _orphan_headers(view))
         if operation.bare is not None:
             more = {} if view.next_cursor is None else {NAME_OF_CURSOR: view.next_cursor}
             return Answer(status, msgspec.json.encode(getattr(view, operation.bare)) + b"\n", more)
@@ -194,6 +195,15 @@ class Front:
             if view.next_cursor is None or len(found) > wanted:
                 return found[: wanted + 1]
             page = msgspec.structs.replace(page, cursor=view.next_cursor)
+
+
+def _orphan_headers(view: NoContent) -> dict[str, str]:
+    """Return what a reply without a body says of those that referred to what is gone; ids are percent-encoded."""
+    if not view.orphaned_count:
+        return {}
+    shown = (f"{each.kind}/{quote(each.id, safe='')}" for each in view.orphaned[: limits.ORPHANS_IN_HEADER_MAX])
+    names = [each for each in shown if len(each) <= limits.ORPHAN_NAME_CHARS_MAX]
+    return {ORPHANED_HEADER: str(view.orphaned_count), **({ORPHANED_IDS_HEADER: ", ".join(names)} if names else {})}
 
 
 def _in_order(row: object, name: str) -> Any:  # Any: text or a number, whatever the list is ordered by.

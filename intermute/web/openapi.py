@@ -6,7 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
-from intermute.core.api.entities import NAME_OF_CURSOR, ORPHANED_HEADER
+from intermute.core.api.entities import NAME_OF_CURSOR, ORPHANED_HEADER, ORPHANED_IDS_HEADER
 from intermute.core.api.fields import View
 from intermute.core.errors import (
     AgentHeaderMissing,
@@ -172,7 +172,13 @@ def _success(operation: Operation) -> Json:
     if operation.status == NO_CONTENT:
         return {
             "description": (operation.output.__doc__ or "").strip(),
-            "headers": {ORPHANED_HEADER: {"schema": {"type": "integer"}}},
+            "headers": {
+                ORPHANED_HEADER: {"description": "How many refer to what is gone.", "schema": {"type": "integer"}},
+                ORPHANED_IDS_HEADER: {
+                    "description": "The first of them as kind/id, percent-encoded, separated by commas.",
+                    "schema": {"type": "string"},
+                },
+            },
         }
     answer = _view_answer(operation.output)
     if operation.bare is not None:

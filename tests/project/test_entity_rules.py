@@ -105,14 +105,20 @@ def test_delete_that_would_orphan_can_be_refused(bench: Bench) -> None:
     create(bench, TASK, id="t", story_id="st")
     create(bench, SESSION, id="se", task_id="t")
 
-    for entity, entity_id, child in ((STORY, "st", "t"), (TASK, "t", "se")):
-        with pytest.raises(StillReferenced, match="1 others") as refused:
+    create(bench, TASK, id="first")
+    create(bench, TASK, id="second", depends_on=["first"])
+
+    for entity, entity_id, child in ((STORY, "st", "t"), (TASK, "t", "se"), (TASK, "first", "second")):
+        with pytest.raises(StillReferenced, match="1 other:") as refused:
             bench.run(command(entity, "delete", id=entity_id, cascade="refuse"))
         assert [each["id"] for each in refused.value.orphaned] == [child]
     bench.run(command(SESSION, "delete", id="se"))
     assert shown(bench.run(command(TASK, "delete", id="t", cascade="refuse")))["deleted"]
     create(bench, TASK, id="t", story_id="st")
-    assert shown(bench.run(command(STORY, "delete", id="st"))) == {"orphaned": 1}
+    gone = shown(bench.run(command(STORY, "delete", id="st")))
+    assert gone == {"orphaned": [{"kind": "task", "id": "t", "field": "story_id"}], "orphaned_count": 1}
+    bench.run(command(TASK, "change", id="second", depends_on=[]))
+    assert shown(bench.run(command(TASK, "delete", id="first", cascade="refuse")))["deleted"]
 
 
 def test_delete_sees_what_the_batch_has_changed(bench: Bench) -> None:

@@ -1,4 +1,4 @@
-"""Work claimed once: claiming, the next task, dependencies, and what becomes of a silent agent's tasks (issue 4, point 5)."""
+"""Work claimed once: claiming a task, the next one, and what it waits for (issue 4, point 5)."""
 
 from typing import Any
 
@@ -7,8 +7,9 @@ from entity_samples import command, shown
 from handler_bench import LOCAL, Bench, proving
 
 from intermute.core import limits
-from intermute.core.api.agents import DeregisterAgent, RegisterAgent
+from intermute.core.api.agents import RegisterAgent
 from intermute.core.api.entity_actions import AssignTask, ClaimTask, NextTask
+from intermute.core.api.intents import DeclareIntent
 from intermute.core.api.messages import Thread
 from intermute.core.entities.kinds import TASK
 from intermute.core.errors import (
@@ -23,7 +24,6 @@ from intermute.core.errors import (
     TaskTaken,
     UnknownEntity,
 )
-from intermute.project.handlers.liveness import next_deadline_s
 
 
 @pytest.fixture
@@ -156,94 +156,43 @@ def test_claim_takes_its_targets_along_or_nothing(bench: Bench) -> None:
     assert bench.events()[-1].data["reservation_id"] == claimed["reservation"]["id"]
 
 
-def test_silent_agent_loses_its_claims(bench: Bench) -> None:
-    """After five silent minutes the task is pending again, everyone hears, and another agent may take it."""
-    anna = bench.register("anna").agent_id
-    for name in ("running", "blocked", "done"):
-        create(bench, name)
-        bench.run(ClaimTask(id=name, agent=anna))
-        change(bench, name, status=name)
-
-    bench.wait(limits.AGENT_SILENCE_S - 1)
-    bench.tick()
-    assert read(bench, "running")["agent"] == anna
-    assert next_deadline_s(bench.state, bench.mono_s) is not None
-    bench.wait(2)
-    bench.tick()
-
-    assert [read(bench, name)["status"] for name in ("running", "blocked", "done")] == ["pending", "pending", "done"]
-    assert "agent" not in read(bench, "running")
-    assert read(bench, "done")["agent"] == anna
-    released = [event for event in bench.events() if event.type == "task.released"]
-    assert [(each.data["entity_id"], each.data["held_by"], each.data["reason"]) for each in released] == [
-        ("running", "anna", "owner_stale"), ("blocked", "anna", "owner_stale"),
-    ]  # fmt: skip
-    assert released[0].data["data"] == read(bench, "running")
-    assert shown(bench.run(ClaimTask(id="running", agent="ben")))["agent"] == "ben"
-
-
-def test_live_agent_keeps_its_claims(bench: Bench) -> None:
-    """Control: heartbeats keep a claim for as long as it takes; so does a restart while the agent is live."""
-    anna = bench.register("anna").agent_id
+def test_repeated_claim_reserves_what_is_not_reserved_yet(bench: Bench) -> None:
+    """A repetition whose first answer was lost gets the same reservation; one that needs more gets that too."""
+    bench.register("anna")
     create(bench, "t")
-    bench.run(ClaimTask(id="t", agent=anna))
+    first = shown(bench.run(ClaimTask(id="t", agent="anna", patterns=["docs/**"])))
 
-    for turn in range(4):
-        bench.wait(limits.AGENT_SILENCE_S - 1)
-        bench.heartbeat(anna)
-        bench.tick()
-        if turn == 1:
-            bench.crash()
-    assert read(bench, "t")["agent"] == anna
-    bench.wait(3600)
-    bench.restart()
-    bench.tick()
-    assert read(bench, "t")["agent"] == anna, "nobody could hear the agent while the server was down"
-    bench.wait(limits.AGENT_SILENCE_S)
-    bench.tick()
-    assert read(bench, "t")["status"] == "pending"
+    again = shown(bench.run(ClaimTask(id="t", agent="anna", patterns=["docs/**"])))
+    more = shown(bench.run(ClaimTask(id="t", agent="anna", patterns=["src/**"])))
+
+    assert again["repeated"] is more["repeated"] is True
+    assert again["reservation"]["id"] == first["reservation"]["id"] != more["reservation"]["id"]
+    assert len(bench.state.leases) == 2
+    bench.reserve("ben", "lib/**")
+    with pytest.raises(ReservationConflict):
+        bench.run(ClaimTask(id="t", agent="anna", patterns=["lib/**"]))
 
 
-def test_leaving_agent_gives_its_claims_back(bench: Bench) -> None:
-    """De-registering releases at once, also what was claimed under the name before it was registered."""
-    create(bench, "early")
-    create(bench, "late")
-    bench.run(ClaimTask(id="early", agent="anna"))
-    anna = bench.register("anna").agent_id
-    bench.run(ClaimTask(id="late", agent=anna))
-
-    bench.run(DeregisterAgent(agent="anna"))
-
-    assert [read(bench, name)["status"] for name in ("early", "late")] == ["pending", "pending"]
-    assert len(bench.state.task_claims) == 0
-
-
-@pytest.mark.parametrize("how", [{"status": "done"}, {"status": "pending"}, {"agent": "ben"}, {"agent": ""}])
-def test_change_of_status_or_agent_ends_the_claim(bench: Bench, how: dict[str, str]) -> None:
-    """What is done, given back or given to another is no longer claimed, also after a restart."""
-    anna = bench.register("anna").agent_id
+def test_claim_tells_whom_its_reservation_meets(bench: Bench) -> None:
+    """What is only declared is a warning to the one who claims, and an event for the one who declared it."""
+    bench.register("ben")
+    bench.run(DeclareIntent(agent_id="ben", paths=["docs/a.md"], operation="modify"))
     create(bench, "t")
-    bench.run(ClaimTask(id="t", agent=anna))
 
-    change(bench, "t", **how)
+    claimed = shown(bench.run(ClaimTask(id="t", agent="anna", patterns=["docs/**"])))
 
-    assert "claimed_at" not in read(bench, "t")
-    assert len(bench.state.task_claims) == 0
-    bench.restart()
-    assert len(bench.state.task_claims) == 0
+    assert [each["held_by"] for each in claimed["reservation"]["warnings"]] == ["ben"]
+    assert bench.events()[-1].type == "intent.overlap"
 
 
-def test_deleted_task_is_no_claim(bench: Bench) -> None:
-    """What is gone cannot be released."""
-    anna = bench.register("anna").agent_id
+def test_claim_of_an_unregistered_agent_says_that_it_lasts(bench: Bench) -> None:
+    """It cannot fall silent, so it is told how the claim ends; a registered one is not."""
     create(bench, "t")
-    bench.run(ClaimTask(id="t", agent=anna))
-    bench.run(command(TASK, "delete", id="t"))
+    create(bench, "u")
+    bench.register("anna")
 
-    bench.wait(limits.AGENT_SILENCE_S + 1)
-    bench.tick()
-
-    assert [event.type for event in bench.events()][-1] == "task.deleted"
+    assert "/release" in shown(bench.run(ClaimTask(id="t", agent="nobody")))["warnings"][0]
+    assert "warnings" not in shown(bench.run(ClaimTask(id="u", agent="anna")))
 
 
 def test_next_is_the_oldest_that_waits_for_nothing(bench: Bench) -> None:

@@ -78,6 +78,22 @@ def test_claim_with_its_targets(client: httpx.Client, project: str) -> None:
     assert [(each["entity_id"], each["reason"]) for each in released] == [(task["id"], "deregistered")]
 
 
+def test_release_of_a_task(client: httpx.Client, project: str) -> None:
+    """Given back by its agent and by nobody else, it can be claimed by another one."""
+    create(client, project, "tasks", id="t")
+    good(client.post("/api/tasks/t/claim", json={"project": project, "agent": "anna"}))
+
+    refused = refusal(client.post("/api/tasks/t/release", json={"project": project, "agent": "ben"}), 403, "not_yours")
+    assert refused["owner"] == "anna"
+    given_back = good(client.post("/api/tasks/t/release", json={"project": project, "agent": "anna", "reason": "ill"}))
+    assert (given_back["released"], given_back["status"], given_back.get("agent", "")) == (True, "pending", "")
+    assert good(client.post("/api/tasks/t/release", json={"project": project, "agent": "anna"}))["released"] is False
+    assert good(client.post("/api/tasks/t/claim", json={"project": project, "agent": "ben"}))["agent"] == "ben"
+    events = good(client.get("/api/events", params={"project": project}))["events"]
+    [released] = [each for each in events if each["type"] == "task.released"]
+    assert (released["held_by"], released["reason"]) == ("anna", "ill")
+
+
 def test_next_task(client: httpx.Client, project: str) -> None:
     """The oldest that waits for nothing and fits; then 404 with what to wait for."""
     create(client, project, "tasks", id="hard", capabilities=["rust"])
@@ -106,7 +122,7 @@ def test_delete_says_what_it_orphans(client: httpx.Client, project: str) -> None
     refused = refusal(client.delete("/api/specs/a", params={**asked, "cascade": "refuse"}), 409, "still_referenced")
     assert refused["references"] == [{"kind": "epic", "id": "of-a", "field": "spec_id"}]
     first = client.delete("/api/specs/a", params=asked)
-    assert (first.status_code, first.headers["x-orphaned"]) == (204, "1")
+    assert (first.status_code, first.headers["x-orphaned"], first.headers["x-orphaned-ids"]) == (204, "1", "epic/of-a")
     second = good(client.delete("/api/specs/b", params={**asked, "cascade": "orphan"}))
     assert (second["deleted"], second["orphaned"][0]["id"]) == (True, "of-b")
     assert "x-orphaned" not in client.delete("/api/specs/b", params=asked).headers

@@ -39,6 +39,7 @@ Cascade = Annotated[
 ]
 NAME_OF_CURSOR: Final = "X-Next-Cursor"
 ORPHANED_HEADER: Final = "X-Orphaned"
+ORPHANED_IDS_HEADER: Final = "X-Orphaned-Ids"
 
 
 class Step(msgspec.Struct, frozen=True, omit_defaults=True, forbid_unknown_fields=True):
@@ -78,18 +79,19 @@ _OUTPUTS: Final[dict[FieldType, Any]] = {
 }
 
 
-class NoContent(View, kw_only=True, frozen=True):
-    """Nothing; how many others referred to it is in the header X-Orphaned."""
-
-    orphaned: int = 0
-
-
 class OrphanView(View, kw_only=True, frozen=True):
     """One entity that refers to what is gone."""
 
     kind: str
     id: str
     field: str
+
+
+class NoContent(View, kw_only=True, frozen=True):
+    """Nothing; what referred to it is in the headers: X-Orphaned counts it, X-Orphaned-Ids names the first."""
+
+    orphaned: tuple[OrphanView, ...] = ()
+    orphaned_count: int = 0
 
 
 class Deleted(View, kw_only=True, frozen=True):

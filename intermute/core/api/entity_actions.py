@@ -58,6 +58,27 @@ ClaimedTask: Final[Any] = msgspec.defstruct(  # Any: a type that is made at run 
 )
 
 
+class ReleaseTask(Input, kw_only=True, frozen=True):
+    """Give a task back that is yours, so that another agent can claim it; what was reserved with it stays reserved."""
+
+    id: Identifier
+    project: ProjectText | None = None
+    agent: Address | None = None
+    agent_id: Address | None = None
+    reason: Line | None = None
+
+
+ReleasedTask: Final[Any] = msgspec.defstruct(  # Any: as above.
+    "ReleasedTask",
+    [("released", bool)],
+    bases=(TYPES[Kind.TASK].view,),
+    namespace={"__doc__": "The task as it is now; `released` is false where it was nobody's, or over, already."},
+    module=__name__,
+    kw_only=True,
+    frozen=True,
+)
+
+
 class LinkInsight(Input, kw_only=True, frozen=True):
     """Say which specification an insight is about."""
 

@@ -110,7 +110,7 @@ class StillReferenced(DomainError):
 
     @property
     def message(self) -> str:
-        return f"The {self.kind} {self.entity_id!r} is referred to by {self.count} others: move or delete them first, or delete it with cascade=orphan."
+        return f"The {self.kind} {self.entity_id!r} is referred to by {self.count} other{'s' * (self.count != 1)}: move or delete what `references` names first, or delete it with cascade=orphan."
 
     @property
     def details(self) -> Mapping[str, object]:

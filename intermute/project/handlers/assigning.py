@@ -1,4 +1,4 @@
-"""Work claimed once: assigning, claiming, the next task to do, and giving back what a silent agent had claimed.
+"""Work claimed once: assigning a task, claiming it, and giving it back, also for an agent that has fallen silent.
 
 Of many that ask for one task exactly one gets it, since the actor decides one at a time. Source: issue 4, point 5.
 """
@@ -9,46 +9,37 @@ from typing import Any
 import apsw
 import msgspec
 
-from intermute.core import limits
-from intermute.core.agents import Identity, act_as
-from intermute.core.api.entity_actions import AssignTask, ClaimedTask, ClaimTask, NextTask
-from intermute.core.api.messages import SendMessage
+from intermute.core.api.entity_actions import AssignTask, ClaimTask, ReleasedTask, ReleaseTask
+from intermute.core.api.reservations import ReservationView
 from intermute.core.claim_index import Work
-from intermute.core.claim_records import Claim, asked_for
+from intermute.core.claim_records import Claim
 from intermute.core.entities.definition import Kind, Record
 from intermute.core.entities.kinds import TASK
 from intermute.core.entities.rules import check_status
 from intermute.core.entities.values import merged
-from intermute.core.errors import (
-    ClaimLimit,
-    InvalidRequest,
-    NoClaimableTask,
-    Overloaded,
-    ReservationLimit,
-    TaskNotClaimable,
-    TaskTaken,
-)
+from intermute.core.errors import NotYours, TaskNotClaimable, TaskTaken
 from intermute.core.events import EventType
 from intermute.core.ids import AgentId, Micros
 from intermute.core.reservation import Reservation
-from intermute.core.targets import names_targets, parse_lifetime, read_targets
-from intermute.core.task_claims import CLAIMABLE_STATUS, CLAIMED_STATUS, DONE_STATUS, is_claimed, settled
+from intermute.core.targets import literal_wildcards, names_targets, parse_lifetime, read_targets
+from intermute.core.task_claims import CLAIMABLE_STATUS, CLAIMED_STATUS, DONE_STATUS, HELD_IN, is_claimed, settled
 from intermute.core.times import SECOND_US
-from intermute.core.wishes import Wish
+from intermute.project.handlers.ensuring import Ensured, covering, ensured
 from intermute.project.handlers.entities import check_version, existing, hear_caller
 from intermute.project.handlers.entity_changes import change
-from intermute.project.handlers.entity_facts import fetch, fetch_candidates
+from intermute.project.handlers.entity_facts import fetch
 from intermute.project.handlers.entity_views import entity_view
+from intermute.project.handlers.finding_views import conflict_views
 from intermute.project.handlers.granting import grant
-from intermute.project.handlers.meetings import conflict_with, meet
-from intermute.project.handlers.messages import post
+from intermute.project.handlers.overlaps import declared, tell_overlap
 from intermute.project.handlers.reservation_views import active_view
+from intermute.project.handlers.task_taking import claimant_named, claimed_view, is_done, refuse_over_limit, take
 from intermute.project.transaction import Facts, Transaction
 
-_THREAD_CHARS_MAX = 200  # characters of a task's id that its thread is named after; a longer one gets a new id.
+# Any in this module: the views are made from the definitions at run time.
 
 
-def facts_for_task(connection: apsw.Connection, command: AssignTask | ClaimTask, facts: Facts) -> None:
+def facts_for_task(connection: apsw.Connection, command: AssignTask | ClaimTask | ReleaseTask, facts: Facts) -> None:
     """Fetch the task and what it waits for."""
     facts.takers += 1
     fetch(connection, Kind.TASK, [command.id], facts)
@@ -56,13 +47,7 @@ def facts_for_task(connection: apsw.Connection, command: AssignTask | ClaimTask,
         fetch(connection, Kind.TASK, task["depends_on"], facts)
 
 
-def facts_for_next(connection: apsw.Connection, _command: NextTask, facts: Facts) -> None:
-    """Fetch the first tasks that can be claimed, enough for all that may take one before this command."""
-    facts.takers += 1
-    fetch_candidates(connection, facts)
-
-
-def assign_task(command: AssignTask, tx: Transaction) -> Any:  # Any: the view is made at run time.
+def assign_task(command: AssignTask, tx: Transaction) -> Any:
     """Set who does a task, and that it is being done."""
     before = existing(TASK, command.id, tx)
     check_version(before, command.version, tx, is_required=False)
@@ -74,138 +59,112 @@ def assign_task(command: AssignTask, tx: Transaction) -> Any:  # Any: the view i
     return entity_view(after, tx.project)
 
 
-def claim_task(command: ClaimTask, tx: Transaction) -> Any:  # Any: as assign_task.
-    """Give the caller the task that it names, if nobody else has it and all that it waits for is done."""
-    lifetime = parse_lifetime(command.ttl_minutes, command.ttl_seconds)
-    targets = read_targets(command, fold_case=tx.state.fold_case) if names_targets(command) else ()
-    claimant = _claimant(command.agent_id or command.agent, tx)
+def claim_task(command: ClaimTask, tx: Transaction) -> Any:
+    """Give the caller the task that it names, if nobody else has it and all that it waits for is done.
+
+    With targets it gets all or nothing: no task without the reservation, no reservation without the task.
+    """
+    claimant = claimant_named(command.agent_id or command.agent, tx)
+    claim = _claim_of(command, claimant, tx)
     task = existing(TASK, command.id, tx)
-    holder = task["agent"] and tx.state.agents.canonical(task["agent"])
-    if holder and holder != claimant:
-        raise TaskTaken(task.id, holder, tx.state.agents.name_of(AgentId(holder)))
-    if is_claimed(task):
-        tx.heard(tx.state.agents.find(claimant))
-        return _claimed(task, tx, is_repeated=True)
-    if task["status"] != CLAIMABLE_STATUS and not (holder and task["status"] == CLAIMED_STATUS):
-        raise TaskNotClaimable(task.id, task["status"])
-    if waits_for := [each for each in task["depends_on"] if not _is_done(each, tx)]:
-        raise TaskNotClaimable(task.id, task["status"], waits_for)
-    _check_limit(claimant, tx)
-    wish = None
-    if targets:
-        claim = Claim(
-            id=tx.mint(),
-            sequence=tx.next_cursor(),
-            holder=claimant,
-            targets=targets,
-            branch=(command.branch or "").strip() or None,
-            worktree=(command.worktree or "").strip() or None,
-            expires_at_us=Micros(tx.now.wall_us + lifetime.ttl_s * SECOND_US),
-        )
-        wish = _wished(claim, command.reason or task["title"], lifetime.ttl_s, tx)
+    _refuse_if_not_free(task, claimant, tx)
+    is_repeated = is_claimed(task)
+    if not is_repeated:
+        refuse_over_limit(claimant, tx)
+    reservation, found = (None, None) if claim is None else _held_or_grantable(claim, command, task, tx)
     # From here on things change, so nothing is refused any more.
-    return _take(task, claimant, wish, tx)
+    if found is not None:
+        reservation = grant(found.wish, tx)
+    if not is_repeated:
+        task = take(task, claimant, tx, None if reservation is None else reservation.id)
+    shown = None if reservation is None else _reserved_view(reservation, found, command, tx)
+    return claimed_view(task, claimant, tx, shown, is_repeated=is_repeated)
 
 
-def next_task(command: NextTask, tx: Transaction) -> Any:  # Any: as assign_task.
-    """Give the caller the oldest task that can be done now with its capabilities."""
-    claimant = _claimant(command.agent_id or command.agent, tx)
-    agent = tx.state.agents.find(claimant)
-    able = command.capabilities if command.capabilities is not None else (agent.capabilities if agent else None)
-    _check_limit(claimant, tx)
-    fitting = [each for each in tx.facts.candidates.values() if set(each.capabilities).issubset(able or ())]
-    found = [task for each in fitting if (task := _first_claimable(each.ids, tx)) is not None]
-    if found:
-        return _take(min(found, key=lambda task: task.number), claimant, None, tx)
-    if any(each.has_more for each in fitting):
-        raise Overloaded  # Whatever was fetched is taken, and there is more: the next batch looks further.
-    raise NoClaimableTask
+def release_task(command: ReleaseTask, tx: Transaction) -> Any:
+    """Give a task back that the caller has, so that another agent can claim it. Nothing to give back is no fault."""
+    claimant = claimant_named(command.agent_id or command.agent, tx)
+    task = existing(TASK, command.id, tx)
+    holder = tx.state.agents.canonical(task["agent"]) if task["agent"] else None
+    if holder is not None and holder != claimant:
+        raise NotYours("task", tx.state.agents.name_of(holder), tx.state.agents.name_of(claimant))
+    is_held = holder is not None and task["status"] in (*HELD_IN, CLAIMABLE_STATUS)
+    if is_held:
+        task = _given_back(task, command.reason or "released", tx)
+    tx.heard(tx.state.agents.find(claimant))
+    return ReleasedTask(**msgspec.structs.asdict(entity_view(task, tx.project)), released=is_held)
 
 
 def release_claims(addresses: Iterable[str], how: str, tx: Transaction) -> None:
     """Make everything that an agent has claimed claimable again; `how` tells why."""
-    for before in tx.state.task_claims.held_by(addresses):
-        agent = tx.state.agents.canonical(before["agent"])
-        given = {"agent": "", "status": CLAIMABLE_STATUS}
-        after = settled(before, merged(before, given, tx.now.wall_us))
-        more = {"agent_id": agent, "held_by": tx.state.agents.name_of(agent), "reason": how}
-        change(before, after, tx, EventType.TASK_RELEASED, more)
+    for task in tx.state.task_claims.held_by(addresses):
+        _given_back(task, how, tx)
 
 
-def _claimant(given: str | None, tx: Transaction) -> AgentId:
-    """Return in whose name a caller claims. Raises: InvalidRequest, AgentIdentityMismatch."""
-    claimant = act_as(tx.identity(), tx.state.agents.canonical(given) if given else None)
-    if claimant is None:
-        raise InvalidRequest([("agent", "say who claims: your agent id or name, here or in X-Agent-ID")])
-    return claimant
+def _given_back(before: Record, how: str, tx: Transaction) -> Record:
+    agent = tx.state.agents.canonical(before["agent"])
+    given = {"agent": "", "status": CLAIMABLE_STATUS}
+    after = settled(before, merged(before, given, tx.now.wall_us))
+    more = {"agent_id": agent, "held_by": tx.state.agents.name_of(agent), "reason": how}
+    change(before, after, tx, EventType.TASK_RELEASED, more)
+    return after
 
 
-def _is_done(task_id: str, tx: Transaction) -> bool:
-    task = tx.facts.entities.get((Kind.TASK, task_id))
-    return task is not None and task["status"] == DONE_STATUS
+def _refuse_if_not_free(task: Record, claimant: AgentId, tx: Transaction) -> None:
+    """Refuse a task that is another agent's, over, or not ready. Raises: TaskTaken, TaskNotClaimable."""
+    holder = tx.state.agents.canonical(task["agent"]) if task["agent"] else None
+    if task["status"] == DONE_STATUS:
+        raise TaskNotClaimable(task.id, DONE_STATUS)
+    if holder is not None and holder != claimant:
+        raise TaskTaken(task.id, holder, tx.state.agents.name_of(holder))
+    if is_claimed(task):
+        return
+    is_assigned = holder is not None and task["status"] == CLAIMED_STATUS
+    if task["status"] != CLAIMABLE_STATUS and not is_assigned:
+        raise TaskNotClaimable(task.id, task["status"])
+    if waits_for := [each for each in task["depends_on"] if not is_done(each, tx)]:
+        raise TaskNotClaimable(task.id, task["status"], waits_for)
 
 
-def _check_limit(claimant: AgentId, tx: Transaction) -> None:
-    claimed = len(tx.state.task_claims.held_by(tx.state.agents.addresses_of(claimant)))
-    if claimed >= limits.CLAIMS_PER_AGENT_MAX:
-        raise ClaimLimit(tx.state.agents.name_of(claimant), claimed, limits.CLAIMS_PER_AGENT_MAX)
-
-
-def _wished(claim: Claim, reason: str, ttl_s: int, tx: Transaction) -> Wish:
-    """Return the reservation to make with a claim. Raises: ReservationConflict, ReservationLimit, PatternTooBroad."""
-    held = tx.state.leases.count_of(claim.holder)
-    if held >= limits.RESERVATIONS_PER_AGENT_MAX:
-        raise ReservationLimit(tx.state.agents.name_of(claim.holder), held, len(asked_for(claim.targets)))
-    work = Work()
-    met = meet(claim, tx.state, work=work)
-    if met.conflicts:
-        raise conflict_with(claim, met, tx.state, tx.now, work)
-    return Wish(claim, reason, ttl_s)
-
-
-def _first_claimable(ids: Iterable[str], tx: Transaction) -> Record | None:
-    """Return the first of the fetched tasks that nothing in this batch has taken or blocked."""
-    for each in ids:
-        task = tx.facts.entities[Kind.TASK, each]
-        if task is None or task["status"] != CLAIMABLE_STATUS or task["agent"]:
-            continue
-        # What a candidate waits for was done when it was fetched; what has changed since then is in the facts.
-        if all((Kind.TASK, other) not in tx.facts.entities or _is_done(other, tx) for other in task["depends_on"]):
-            return task
-    return None
-
-
-def _take(task: Record, claimant: AgentId, wish: Wish | None, tx: Transaction) -> Any:  # Any: as assign_task.
-    reservation = grant(wish, tx) if wish is not None else None
-    name = tx.state.agents.name_of(claimant)
-    thread_id = task["thread_id"]
-    if not thread_id:
-        thread_id = f"task-{task.id}" if len(task.id) <= _THREAD_CHARS_MAX else tx.mint()
-        opening = SendMessage(
-            sender=name,
-            to=[claimant],
-            thread_id=thread_id,
-            subject=task["title"],
-            body=f"{name} has claimed the task {task.id}. What is said about it goes into this thread.",
-            metadata={"event": EventType.TASK_CLAIMED, "task_id": task.id},
-        )
-        post(opening, Identity(claimant, is_verified=False), tx)
-    given = {"agent": claimant, "status": CLAIMED_STATUS, "thread_id": thread_id, "claimed_at": tx.now.wall_us}
-    after = merged(task, given, tx.now.wall_us)
-    more: dict[str, object] = {"agent_id": claimant, "held_by": name}
-    if reservation is not None:
-        more["reservation_id"] = reservation.id
-    change(task, after, tx, EventType.TASK_CLAIMED, more)
-    tx.heard(tx.state.agents.find(claimant))
-    return _claimed(after, tx, reservation)
-
-
-def _claimed(
-    task: Record, tx: Transaction, reservation: Reservation | None = None, *, is_repeated: bool = False
-) -> Any:  # Any: as assign_task.
-    shown = msgspec.structs.asdict(entity_view(task, tx.project))
-    return ClaimedTask(
-        **shown,
-        repeated=is_repeated,
-        reservation=None if reservation is None else active_view(reservation, tx.state, tx.now),
+def _claim_of(command: ClaimTask, claimant: AgentId, tx: Transaction) -> Claim | None:
+    """Return what is to be reserved with the task, if anything. Raises: BadPattern, InvalidRequest."""
+    lifetime = parse_lifetime(command.ttl_minutes, command.ttl_seconds)
+    if not names_targets(command):
+        return None
+    return Claim(
+        id=tx.mint(),
+        sequence=tx.next_cursor(),
+        holder=claimant,
+        targets=read_targets(command, fold_case=tx.state.fold_case),
+        branch=(command.branch or "").strip() or None,
+        worktree=(command.worktree or "").strip() or None,
+        expires_at_us=Micros(tx.now.wall_us + lifetime.ttl_s * SECOND_US),
     )
+
+
+def _held_or_grantable(
+    claim: Claim, command: ClaimTask, task: Record, tx: Transaction
+) -> tuple[Reservation | None, Ensured | None]:
+    """Return the claimant's reservation of the targets, or how to make one. Raises: as `ensured`."""
+    lease = covering(claim, tx)
+    if lease is not None:
+        return lease, None
+    ttl_s = parse_lifetime(command.ttl_minutes, command.ttl_seconds).ttl_s
+    return None, ensured(claim, command.reason or task["title"], ttl_s, Work(), tx)
+
+
+def _reserved_view(
+    reservation: Reservation, found: Ensured | None, command: ClaimTask, tx: Transaction
+) -> ReservationView:
+    if found is None:
+        return active_view(reservation, tx.state, tx.now)
+    view = active_view(
+        reservation,
+        tx.state,
+        tx.now,
+        is_clamped=parse_lifetime(command.ttl_minutes, command.ttl_seconds).is_clamped,
+        warnings=conflict_views(found.met.warnings, tx.state, tx.now),
+        notes=literal_wildcards(command),
+    )
+    tell_overlap({"reservation_id": reservation.id}, reservation.holder, declared(found.met.warnings), tx)
+    return view

@@ -76,16 +76,13 @@ def delete_entity(command: Any, tx: Transaction) -> Deleted | NoContent:
             more["orphaned"] = [{"kind": each.kind, "id": each.id} for each in shown]
             more["orphaned_count"] = orphans.count
         remove(record, tx, more)
-    is_gone = record is not None
+    if record is None:
+        shown, count = [], 0
+    else:
+        count = orphans.count
     if command.cascade is None:
-        return NoContent(orphaned=orphans.count if is_gone else 0)
-    return Deleted(
-        id=command.id,
-        kind=entity.kind,
-        deleted=is_gone,
-        orphaned=shown if is_gone else [],
-        orphaned_count=orphans.count if is_gone else 0,
-    )
+        return NoContent(orphaned=tuple(shown), orphaned_count=count)
+    return Deleted(id=command.id, kind=entity.kind, deleted=record is not None, orphaned=shown, orphaned_count=count)
 
 
 def existing(entity: Entity, entity_id: str, tx: Transaction) -> Record:

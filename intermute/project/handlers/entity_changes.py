@@ -10,11 +10,12 @@ from intermute.project.handlers.entity_views import entity_view
 from intermute.project.transaction import Transaction
 from intermute.store import cuj_links
 from intermute.store import entities as rows
+from intermute.store import entity_references as references
 
 
 def add(record: Record, tx: Transaction) -> None:
     """Store a new entity and tell everyone."""
-    tx.write(rows.insert(record))
+    tx.write(rows.insert(record), *references.changes(None, record))
     tx.facts.change_entity(None, record)
     tx.emit(record.entity.created, event_fields(record, tx))
 
@@ -27,7 +28,7 @@ def change(
     more: Mapping[str, object] | None = None,
 ) -> None:
     """Store what an entity holds now and tell everyone, by the event of its status if there is one."""
-    tx.write(rows.update(after))
+    tx.write(rows.update(after), *references.changes(before, after))
     tx.facts.change_entity(before, after)
     if after.entity.kind is Kind.TASK:
         tx.state.task_claims.note(before, after)
@@ -37,7 +38,7 @@ def change(
 
 def remove(record: Record, tx: Transaction, more: Mapping[str, object]) -> None:
     """Take an entity out and tell everyone."""
-    tx.write(rows.delete(record))
+    tx.write(rows.delete(record), *references.changes(record, None))
     if record.entity.kind is Kind.CUJ:
         tx.write(cuj_links.delete_all(record.id))
         tx.facts.unlink_all(record.id)

@@ -14,6 +14,7 @@ from intermute.core.entities.kinds import ENTITIES, OF_KIND
 from intermute.core.entities.values import referred_ids
 from intermute.project.transaction import Candidates, Facts, Orphans
 from intermute.store import entities as rows
+from intermute.store import entity_references as references
 from intermute.store import tasks as task_rows
 
 _SPARE = 8  # candidates beyond those that may be taken: what they wait for may be reopened in the same batch.
@@ -52,11 +53,10 @@ def facts_for_delete(connection: apsw.Connection, command: Any, facts: Facts) ->
     found = facts.orphans[kind, command.id] = Orphans()
     for entity in ENTITIES:
         for field in entity.references:
-            if field.refers_to is kind and field.type is FieldType.WORD:
-                records, count = rows.referring(connection, entity, field, command.id, limits.ORPHANS_SHOWN_MAX)
+            if field.refers_to is kind:
+                ids, count = references.referring(connection, entity, field, command.id, limits.ORPHANS_SHOWN_MAX)
                 found.count += count
-                for record in records:
-                    found.shown[entity.kind, record.id, field.name] = None
+                found.shown.update(dict.fromkeys((entity.kind, each, field.name) for each in ids))
 
 
 def fetch(connection: apsw.Connection, kind: Kind, ids: Iterable[str], facts: Facts) -> None:

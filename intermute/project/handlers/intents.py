@@ -8,15 +8,11 @@ import apsw
 from intermute.core import limits
 from intermute.core.api.intents import ChangeIntent, DeclareIntent, IntentView
 from intermute.core.claim_index import Work
-from intermute.core.claim_modes import supremum
 from intermute.core.claim_records import Claim, ClaimTarget, Standing, asked_for, with_destinations
-from intermute.core.claim_targets import target_relation
-from intermute.core.errors import IntentLimit, IntentOver, InvalidRequest, ReservationLimit, UnknownIntent
+from intermute.core.errors import IntentLimit, IntentOver, InvalidRequest, UnknownIntent
 from intermute.core.events import EventType
 from intermute.core.ids import Micros
 from intermute.core.intents import FOLLOWING, Intent, IntentState
-from intermute.core.lock_table import Mode
-from intermute.core.relations import Relation
 from intermute.core.reservation import Reservation
 from intermute.core.targets import (
     literal_wildcards,
@@ -27,21 +23,19 @@ from intermute.core.targets import (
     stated_operation,
 )
 from intermute.core.times import SECOND_US
-from intermute.core.wishes import Wish
 from intermute.core.work_operations import CREATING, Operation, implied_operation, mode_of
+from intermute.project.handlers.ensuring import covering, ensured
 from intermute.project.handlers.finding_views import conflict_views
 from intermute.project.handlers.granting import grant
 from intermute.project.handlers.intent_changes import change_state, intent_event_fields
 from intermute.project.handlers.intent_views import intent_view
-from intermute.project.handlers.meetings import Meeting, conflict_with, meet
+from intermute.project.handlers.meetings import meet
 from intermute.project.handlers.overlaps import tell_overlap
 from intermute.project.handlers.reservation_views import active_view
 from intermute.project.handlers.reservations import holder_named, mine, refuse_stranger
 from intermute.project.transaction import Facts, Transaction
 from intermute.store import intents as rows
 from intermute.store import reservations as reservation_rows
-
-_WIDE_ENOUGH = frozenset({Relation.EQUAL, Relation.CONTAINS})
 
 
 def facts_for_declaration(connection: apsw.Connection, command: DeclareIntent, facts: Facts) -> None:
@@ -88,8 +82,8 @@ def declare_intent(command: DeclareIntent, tx: Transaction) -> IntentView:
     )
     work = Work()
     wish = None
-    if command.ensure_reservation and lease is None and (lease := _covering(claim, tx)) is None:
-        wish = _ensured(claim, command.detail or "", lifetime.ttl_s, work, tx)
+    if command.ensure_reservation and lease is None and (lease := covering(claim, tx)) is None:
+        wish = ensured(claim, command.detail or "", lifetime.ttl_s, work, tx).wish
     met = meet(claim, tx.state, work=work, is_past_queue=True)
     # From here on things change, so nothing is refused any more.
     if wish is not None:
@@ -140,33 +134,6 @@ def _with_single_destination(
 def _about(lease: Reservation, operation: Operation) -> list[ClaimTarget]:
     """Return a reservation's targets with the declared work where they do not say what is done."""
     return [replace(each, mode=mode_of(operation), operation=each.operation or operation) for each in lease.asked]
-
-
-def _covering(claim: Claim, tx: Transaction) -> Reservation | None:
-    """Return the holder's own reservation that already holds all of the claim, if there is one."""
-    for lease in tx.state.leases.held_by(claim.holder):
-        if all(any(_covers(held, target) for held in lease.claim.targets) for target in claim.targets):
-            return lease
-    return None
-
-
-def _covers(held: ClaimTarget, target: ClaimTarget) -> bool:
-    """Tell whether what is held is all of the target, in a mode that says as much of it."""
-    if target_relation(held.target, target.target) not in _WIDE_ENOUGH:
-        return False
-    return held.mode is Mode.X or (held.mode in (Mode.S, Mode.SIX) and supremum(held.mode, target.mode) is held.mode)
-
-
-def _ensured(claim: Claim, reason: str, ttl_s: int, work: Work, tx: Transaction) -> Wish:
-    """Return the reservation to make for an intent. Raises: ReservationConflict, ReservationLimit, PatternTooBroad."""
-    held = tx.state.leases.count_of(claim.holder)
-    if held >= limits.RESERVATIONS_PER_AGENT_MAX:
-        raise ReservationLimit(tx.state.agents.name_of(claim.holder), held, len(asked_for(claim.targets)))
-    enforced = replace(claim, id=tx.mint(), standing=Standing.ENFORCED)
-    met: Meeting = meet(enforced, tx.state, work=work)
-    if met.conflicts:
-        raise conflict_with(enforced, met, tx.state, tx.now, work)
-    return Wish(enforced, reason, ttl_s)
 
 
 def change_intent(command: ChangeIntent, tx: Transaction) -> IntentView:

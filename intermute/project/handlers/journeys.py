@@ -22,11 +22,11 @@ from intermute.core.errors import InvalidRequest
 from intermute.core.events import EventType
 from intermute.core.times import rfc3339
 from intermute.project.handlers.entities import existing, hear_caller
+from intermute.project.handlers.entity_changes import change
 from intermute.project.handlers.entity_facts import fetch
 from intermute.project.handlers.entity_views import entity_view
 from intermute.project.transaction import Desk, Facts, FromStore, Transaction
 from intermute.store import cuj_links
-from intermute.store import entities as rows
 
 
 def facts_for_insight_link(connection: apsw.Connection, command: LinkInsight, facts: Facts) -> None:
@@ -53,9 +53,7 @@ def link_insight(command: LinkInsight, tx: Transaction) -> Any:  # Any: the view
     warnings = check_references(INSIGHT, given, is_there, is_strict=tx.state.settings.strict_references)
     hear_caller(tx)
     after = replace(before, version=before.version + 1, values={**before.values, **given})
-    tx.write(rows.update(after))
-    tx.facts.change_entity(before, after)
-    tx.emit(EventType.INSIGHT_LINKED, {"entity_id": after.id, "data": given})
+    change(before, after, tx, EventType.INSIGHT_LINKED, {"data": given})
     return entity_view(after, tx.project, warnings)
 
 

@@ -70,6 +70,13 @@ CREATE INDEX tasks_by_agent_and_status ON tasks (agent, status, updated_at_us DE
 CREATE INDEX tasks_claimable ON tasks (capabilities, number) WHERE status = 'pending' AND agent = '';
 CREATE INDEX tasks_claimed   ON tasks (number) WHERE claimed_at_us IS NOT NULL;
 
+-- Which tasks wait for a task; `depends_on` of a task is what it waits for.
+CREATE TABLE task_dependencies (
+    depends_on TEXT NOT NULL,
+    task_id    TEXT NOT NULL,
+    PRIMARY KEY (depends_on, task_id)
+) STRICT, WITHOUT ROWID;
+
 CREATE TABLE insights (
     id            TEXT    PRIMARY KEY,
     number        INTEGER NOT NULL UNIQUE,

@@ -14,6 +14,7 @@ import trio
 
 from loadtest.client import LoadFailed, load
 from loadtest.durability import Plan, durability_figures
+from loadtest.entities import entity_figures
 from loadtest.in_process import claims_figures, lock_table_figures
 from loadtest.references import EchoAsker, echo_server
 from loadtest.report import claims_curve, claims_source, missed, table, write_json
@@ -33,7 +34,9 @@ def main() -> int:
         # Not in the system's temporary directory, which is often in memory: there a commit costs nothing.
         with tempfile.TemporaryDirectory(prefix=".loadtest-", dir=options.directory) as scratch:
             figures = measure(Path(scratch), plan, starts=3 if options.quick else 5)
-        entries = QUICK_ENTRIES if options.quick else FULL_ENTRIES
+            entries = QUICK_ENTRIES if options.quick else FULL_ENTRIES
+            _say(f"entities, lists out of {entries} tasks")
+            figures |= entity_figures(Path(scratch) / "entities", plan.connections, plan.seconds, entries)
         _say(f"lock table with {entries} entries")
         figures |= lock_table_figures(entries, options.seed)
         _say(f"deciding among up to {entries} claims")

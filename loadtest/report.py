@@ -24,7 +24,7 @@ class Line:
         return self.target is None or (value < self.target if self.is_ceiling else value >= self.target)
 
 
-# Targets: "Speed and memory" in issue 2, for claims in issue 3.
+# Targets: "Speed and memory" in issue 2, for claims in issue 3, for entities in issue 4.
 LINES: Final = (
     Line("start_s", "start to first 200 of /health, median", "s", 1.0),
     Line("start_slowest_s", "  the slowest start", "s"),
@@ -64,6 +64,18 @@ LINES: Final = (
     Line("heartbeat_p50_ms", "  p50", "ms"),
     Line("heartbeat_p99_ms", "  p99", "ms"),
     Line("heartbeat_server_cpu_us", "  server CPU a request", "us"),
+    Line("entity_create_per_s", "tasks made (POST)", "/s"),
+    Line("entity_create_p50_ms", "  p50", "ms"),
+    Line("entity_create_p99_ms", "  p99", "ms"),
+    Line("entity_get_per_s", "tasks read (GET)", "/s"),
+    Line("entity_get_p50_ms", "  p50", "ms"),
+    Line("entity_get_p99_ms", "  p99", "ms"),
+    Line("entity_list_per_s", "lists of 50 out of {entities_many:,.0f} tasks, by status and agent", "/s"),
+    Line("entity_list_p50_ms", "  p50", "ms"),
+    Line("entity_list_p99_ms", "  p99", "ms"),
+    Line("entity_list_few_p50_ms", "  one connection, out of 100, p50", "ms"),
+    Line("entity_list_many_p50_ms", "  one connection, out of {entities_many:,.0f}, p50", "ms"),
+    Line("entity_list_growth", "  times that out of 100", "x", 2.0),
     Line("reservations_kept", "reservations held, listed again after SIGKILL"),
     Line("loaded_rss_mb", "  resident memory with them", "MB"),
 )

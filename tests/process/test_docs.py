@@ -63,7 +63,19 @@ def test_docs_index_commands_answer_as_the_page_says(empty_server: ServerProcess
         answers = [send(client, command) for command in commands_of(REPOSITORY / "docs" / "index.md")]
 
     registered, reserved, read = [200, 200, 200], [201, 409, 201, 409, 201, 200, 200], [200] * 5
-    assert [answer.status_code for answer in answers] == [*registered, *reserved, *read, 200, 200, 201, 400]
+    shared_out = [201, 201, 201, 201, 201, 200, 404, 200, 200, 200, 200]
+    assert [answer.status_code for answer in answers] == [
+        *registered,
+        *reserved,
+        *read,
+        200,
+        200,
+        201,
+        *shared_out,
+        400,
+    ]
+    assert answers[-2].json()[0]["id"] == "route"
+    assert answers[-3].json()["counts"]["tasks"] == {"done": 1, "running": 1}
     conflict = answers[4].json()["conflicts"][0]
     assert (conflict["held_by"], conflict["reason"], conflict["example"]) == ("anna", "IM-1", "src/api/users.py")
     assert "did you mean 'path_pattern'?" in answers[-1].json()["message"]

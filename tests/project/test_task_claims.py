@@ -213,6 +213,14 @@ def test_next_is_the_oldest_that_waits_for_nothing(bench: Bench) -> None:
     assert following(bench, "anna") == "c"
 
 
+def test_next_is_the_oldest_whatever_it_needs(bench: Bench) -> None:
+    """Of tasks with different capabilities, all of which the agent has, the one that was made first."""
+    for task_id, needs in (("zulu", ["rust"]), ("yankee", []), ("xray", ["go"])):
+        create(bench, task_id, capabilities=needs)
+
+    assert [following(bench, "anna", "go", "rust") for _ in range(4)] == ["zulu", "yankee", "xray", None]
+
+
 def test_next_fits_the_capabilities(bench: Bench) -> None:
     """A task that needs what the agent cannot do is left for another; without words, what it registered with counts."""
     create(bench, "rust", capabilities=["rust"])

@@ -7,12 +7,13 @@ import apsw
 import pytest
 
 from intermute.core.entities.definition import Entity
-from intermute.core.entities.kinds import CUJ, ENTITIES, INSIGHT, TASK
+from intermute.core.entities.kinds import CUJ, ENTITIES, INSIGHT, STORY, TASK
 from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.store import (
     audit,
     cuj_links,
     entities,
+    entity_references,
     events,
     inboxes,
     intents,
@@ -119,6 +120,18 @@ QUESTIONS: dict[str, tuple[Question, str]] = {
     "next insights": (
         lambda c: entities.page(c, INSIGHT, {"spec_id": "s", "category": "tech"}, (0.5, 5, 7), 50),
         "SEARCH insights USING INDEX insights_by_spec (spec_id=? AND (score,created_at_us,number)<(?,?,?))",
+    ),
+    "next page of tasks by status": (
+        lambda c: entities.page(c, TASK, {"status": "running"}, (5, 7), 50),
+        "SEARCH tasks USING INDEX tasks_by_status (status=? AND (updated_at_us,number)<(?,?))",
+    ),
+    "tasks that wait for one": (
+        lambda c: entity_references.referring(c, TASK, TASK.by_name["depends_on"], "t", 9),
+        "SEARCH task_dependencies USING PRIMARY KEY (depends_on=?)",
+    ),
+    "stories of an epic": (
+        lambda c: entity_references.referring(c, STORY, STORY.by_name["epic_id"], "e", 9),
+        "SEARCH stories USING INDEX stories_by_epic (epic_id=?)",
     ),
     "claimed tasks": (tasks.claimed, "SCAN tasks USING INDEX tasks_claimed"),
     "links of a journey": (lambda c: cuj_links.of_journey(c, "c"), "SEARCH cuj_links USING PRIMARY KEY (cuj_id=?)"),

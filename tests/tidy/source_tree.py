@@ -16,6 +16,7 @@ LOOKS_INSIDE: Final = {
     "loadtest/claims_table.py": ("core", "project"),
     "loadtest/claims_curve.py": ("core", "project"),
     "loadtest/worst_cases.py": ("core", "project"),
+    "loadtest/task_files.py": ("core", "store"),
 }
 """The modules of the load test that measure inside a process, and the layers that they may know."""
 PACKAGES: Final = ("intermute", "supervisor", "loadtest", "tests")

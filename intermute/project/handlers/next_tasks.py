@@ -21,7 +21,10 @@ def facts_for_next(connection: apsw.Connection, _command: NextTask, facts: Facts
 
 
 def next_task(command: NextTask, tx: Transaction) -> Any:  # Any: the view is made at run time.
-    """Give the caller the oldest task that can be done now with its capabilities."""
+    """Give the caller the oldest task that can be done now with its capabilities.
+
+    What others of the same commit make free does not count: they have no answer yet, so the caller may have come first.
+    """
     claimant = claimant_named(command.agent_id or command.agent, tx)
     agent = tx.state.agents.find(claimant)
     able = command.capabilities if command.capabilities is not None else (agent.capabilities if agent else None)

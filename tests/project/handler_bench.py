@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from intermute.core.agents import Caller, hash_of_token
 from intermute.core.api.agents import Heartbeat, RegisterAgent, Registered
@@ -17,7 +18,7 @@ from intermute.core.api.reservations import ReservationView, Reserve
 from intermute.core.errors import DomainError
 from intermute.core.events import Event
 from intermute.core.ids import Micros, ProjectName
-from intermute.core.once import Once
+from intermute.core.once import Once, Reply
 from intermute.core.times import SECOND_US, Now
 from intermute.project.deciding import decide, fetch_facts
 from intermute.project.handlers.liveness import Tick, expire_due
@@ -40,6 +41,11 @@ START_S: Final = 1000.0
 def claiming(agent: str, *, is_local: bool = True) -> Caller:
     """Return a caller with X-Agent-ID and no token."""
     return Caller(is_local=is_local, claims=agent)
+
+
+def keyed(question: Any, key: str = "k", caller: Caller = LOCAL) -> tuple[object, Caller, Once]:  # Any: a command.
+    """Return a command as it comes with an Idempotency-Key."""
+    return question, caller, Once.of(key, caller, question, lambda view: Reply(200, msgspec.json.encode(view)))
 
 
 def proving(registered: Registered) -> Caller:

@@ -15,6 +15,7 @@ import trio.testing
 from intermute.core.agents import Caller
 from intermute.core.errors import DomainError
 from intermute.core.ids import Micros, ProjectName, RandomBits
+from intermute.core.once import Once
 from intermute.project.project import Project
 from intermute.project.registry import Registry
 from intermute.store import events as event_rows
@@ -112,14 +113,18 @@ class Service:
         self.registry, self.supervisor, self.clock, self.gate = registry, supervisor, clock, gate
         self.log: list[tuple[str, dict[str, object]]] = []
 
-    async def run(self, question: object, caller: Caller = LOCAL, *, project: str = DEMO) -> Any:  # Any: a view.
+    async def run(
+        self, question: object, caller: Caller = LOCAL, once: Once | None = None, *, project: str = DEMO
+    ) -> Any:  # Any: a view.
         """Decide a command or answer a query, as the front does."""
-        return await self.registry.answer(ProjectName(project), question, caller)
+        return await self.registry.answer(ProjectName(project), question, caller, once)
 
-    async def outcome(self, question: object, caller: Caller = LOCAL, *, project: str = DEMO) -> Any:  # Any: as `run`.
+    async def outcome(
+        self, question: object, caller: Caller = LOCAL, once: Once | None = None, *, project: str = DEMO
+    ) -> Any:  # Any: as `run`.
         """Return the reply, or the error where one is raised."""
         try:
-            return await self.run(question, caller, project=project)
+            return await self.run(question, caller, once, project=project)
         except DomainError as error:
             return error
 

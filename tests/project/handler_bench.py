@@ -38,12 +38,18 @@ START_US: Final = Micros(1_784_714_400_000_000)
 START_S: Final = 1000.0
 
 
+Keyed = tuple[object, Caller, Once]
+"""A command, who asks, and what it is to be repeated by."""
+Asked = tuple[object, Caller] | tuple[object, Caller, Once | None]
+"""A command and who asks, with or without a key."""
+
+
 def claiming(agent: str, *, is_local: bool = True) -> Caller:
     """Return a caller with X-Agent-ID and no token."""
     return Caller(is_local=is_local, claims=agent)
 
 
-def keyed(question: Any, key: str = "k", caller: Caller = LOCAL) -> tuple[object, Caller, Once]:  # Any: a command.
+def keyed(question: Any, key: str = "k", caller: Caller = LOCAL) -> Keyed:  # Any: a command.
     """Return a command as it comes with an Idempotency-Key."""
     return question, caller, Once.of(key, caller, question, lambda view: Reply(200, msgspec.json.encode(view)))
 
@@ -51,10 +57,6 @@ def keyed(question: Any, key: str = "k", caller: Caller = LOCAL) -> tuple[object
 def proving(registered: Registered) -> Caller:
     """Return a caller with the agent's token."""
     return Caller(is_local=False, claims=registered.agent_id, token_hash=hash_of_token(registered.token))
-
-
-Asked = tuple[object, Caller] | tuple[object, Caller, Once | None]
-"""A command, who asks, and what it is to be repeated by."""
 
 
 class Bench:

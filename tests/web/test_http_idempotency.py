@@ -1,12 +1,12 @@
 """The header Idempotency-Key over HTTP, on every operation that changes something (guarantees.md G4)."""
 
-from pathlib import Path
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 import pytest
-from calls import good, head, nothing_stored, refusal, register, reserve
+from calls import Json, good, head, nothing_stored, refusal, register, reserve
 from mutations import MUTATIONS
-from server_process import ServerProcess
+from server_process import ServerProcess, until
 
 from intermute.core.limits import IDEMPOTENCY_KEY_CHARS_MAX
 from intermute.core.operations import OPERATIONS
@@ -177,18 +177,29 @@ def test_key_in_a_project_that_does_not_exist_makes_no_file(client: httpx.Client
         assert client.delete("/api/tasks/t", params={"project": project}, headers=key()).status_code == 204
 
 
-def test_every_operation_is_still_answered_as_before_after_kill(tmp_path: Path) -> None:
-    """kill -9, another process on the same file: the same bytes again, and no event more."""
-    with ServerProcess(tmp_path) as server, server.client() as client:
-        sent = {}
-        for number, (operation, scene) in enumerate(MUTATIONS.items()):
-            request = scene(client, f"p{number}")
-            sent[operation] = request, request.send(client, "key")
-        server.kill()
+def test_calls_that_wait_under_one_key_get_one_reservation(
+    server: ServerProcess, client: httpx.Client, project: str
+) -> None:
+    """A ticket is not kept; the grant is, and it is 201 for everybody who waited and for who asks later."""
+    held = reserve(client, project, "anna", "a")
+    body = {"project": project, "agent_id": "ben", "path_pattern": "a", "on_conflict": "wait", "wait_seconds": 20}
 
-    with ServerProcess(tmp_path) as server, server.client() as client:
-        for number, (operation, (request, first)) in enumerate(sent.items()):
-            before = head(client, f"p{number}")
-            again = request.send(client, "key")
-            told = again.status_code, again.content, again.headers.get(REPEATED), head(client, f"p{number}")
-            assert told == (first.status_code, first.content, "true", before), operation
+    def ask() -> httpx.Response:
+        with server.client() as own:
+            return own.post("/api/reservations", json=body, headers=key())
+
+    def waiting() -> list[Json]:
+        found: list[Json] = good(client.get("/api/reservations/waiting", params={"project": project}))["waiting"]
+        return found
+
+    with ThreadPoolExecutor(2) as pool:
+        calls = [pool.submit(ask)]
+        [first] = until(waiting, "ben in the queue")
+        calls.append(pool.submit(ask))
+        good(client.delete(f"/api/reservations/{held['id']}"))
+        answers = [call.result(10) for call in calls]
+    answers.append(ask())
+
+    assert {good(each, 201)["id"] for each in answers} == {first["ticket"]}
+    assert len({each.content for each in answers}) == 1
+    assert answers[-1].headers[REPEATED] == "true"

@@ -90,7 +90,7 @@ RESTART_GRACE_S: Final = 60  # seconds a lease or a live agent keeps at least af
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 255  # characters; as others allow, and a UUID has 36.
 REPLY_KEPT_S: Final = 24 * 60 * 60  # seconds a reply is kept for a repeat at least; guarantees.md G4.
 FORGET_EVERY_S: Final = 10 * 60  # seconds; by so much a reply may be kept longer, so that many are forgotten at once.
-FORGET_MAX: Final = 1_000  # replies forgotten in one commit; some 10 ms. A guess, revisit.
+FORGET_MAX: Final = 1_000  # replies forgotten in one commit; 20 to 50 ms, in the writer's thread (measured).
 KEPT_REPLY_BYTES_MAX: Final = (
     256 * 1024
 )  # bytes of a reply that is kept; what is longer is long texts of the asker. A guess, revisit.

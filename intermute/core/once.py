@@ -63,7 +63,8 @@ class Once:
         owner = msgspec.msgpack.encode([caller.is_local, caller.claims, caller.token_hash, key])
         asked = msgspec.structs.asdict(question)
         fields = {name: value for name, value in asked.items() if name not in _NOT_THE_REQUEST}
-        content = msgspec.msgpack.encode([type(question).__name__, fields], order="deterministic")
+        # As JSON, in which it came: MessagePack has no numbers over 64 bits, which some field may hold until it is looked at.
+        content = msgspec.json.encode([type(question).__name__, fields], order="deterministic")
         return cls(_digest(b"place", owner), _digest(b"content", content), _digest(b"secret", owner), render)
 
     def check_same(self, content: bytes) -> None:

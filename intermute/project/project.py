@@ -113,7 +113,7 @@ class Project:
         if request.once is not None and isinstance(reply, ReservationView):
             # What granted it has kept the reply, and every sending is given the same.
             kept = await self.read(FromStore(partial(kept_replies.of_place, place=request.once.place)))
-            return reply if kept is None else request.once.opened(kept)
+            return reply if kept is None or kept.reply is None else request.once.opened(kept)
         return reply
 
     async def ask(self, request: Request) -> Any:  # Any: see `answer`.

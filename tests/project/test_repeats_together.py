@@ -1,6 +1,7 @@
 """The same request at the same time, through the actor: while it is flushed, while it waits, after a day (G4)."""
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -13,7 +14,15 @@ from trio.testing import MockClock
 
 from intermute.core import limits
 from intermute.core.api.messages import SendMessage
-from intermute.core.api.reservations import ListReservations, ListWaiting, ReleaseReservation, Reserve, Waiting
+from intermute.core.api.reservations import (
+    ListReservations,
+    ListWaiting,
+    ReleaseReservation,
+    ReservationView,
+    Reserve,
+    Waiting,
+)
+from intermute.core.errors import ReplyNotKept
 from intermute.core.once import Reply
 from intermute.core.wishes import OnConflict
 
@@ -130,6 +139,20 @@ async def test_grant_that_nobody_heard_of_is_told_to_the_repeat(tmp_path: Path, 
         again = await service.run(*keyed(WAIT))
 
         assert (msgspec.json.decode(again.body)["id"], again.is_repeat) == (ticket, True)
+
+
+async def test_first_answer_is_given_although_it_is_too_long_to_keep(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Who waited is told what it was granted; only the repeat is told that it was applied before."""
+    command, caller, once = keyed(WAIT)
+    asked = command, caller, replace(once, render=lambda _view: Reply(201, b"x" * 300_000))
+    async with serving(tmp_path) as service:
+        held = await service.run(Reserve(agent_id="anna", paths=["a"]))
+        async with trio.open_nursery() as nursery:
+            found = await sent(service, nursery, 1, asked)
+            await service.run(ReleaseReservation(reservation_id=held.id))
+
+        assert [type(each) for each in found] == [ReservationView]
+        assert isinstance(await service.outcome(*asked), ReplyNotKept)
 
 
 async def test_place_in_the_queue_is_not_kept(tmp_path: Path, autojump_clock: MockClock) -> None:

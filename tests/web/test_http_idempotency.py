@@ -44,6 +44,18 @@ def test_same_request_again_is_answered_as_before_and_done_once(
         assert again.headers.get(name) == first.headers.get(name)
 
 
+def test_headers_of_the_first_answer_come_again(client: httpx.Client, project: str) -> None:
+    """An answer without a body says what it says in its headers."""
+    spec = good(client.post("/api/specs", json={"project": project, "title": "x"}), 201)["id"]
+    good(client.post("/api/epics", json={"project": project, "title": "x", "spec_id": spec}), 201)
+
+    answers = [client.delete(f"/api/specs/{spec}", headers=key()) for _ in range(2)]
+
+    told = [(each.status_code, each.headers["x-orphaned"], each.headers.get(REPEATED)) for each in answers]
+    assert told == [(204, "1", None), (204, "1", "true")]
+    assert "content-type" not in answers[1].headers
+
+
 def test_without_the_key_the_same_request_is_a_new_one(client: httpx.Client, project: str) -> None:
     """Control: what makes it one is the key, and another key is another request."""
     body = {"project": project, **MESSAGE}
@@ -139,6 +151,23 @@ def test_bad_key_is_400_and_names_the_header(client: httpx.Client, project: str,
         [problem] = refusal(answer, 400, "invalid_request")["fields"]
 
     assert problem["field"] == "Idempotency-Key"
+
+
+def test_strange_content_is_judged_by_its_operation(client: httpx.Client, project: str) -> None:
+    """What is odd in a body or a path meets the refusal or the answer that it meets without a key, and no defect."""
+    call = {"from": "f", "to": "g", "same_named": 2**70}
+    upload = {"commit": "a" * 40, "files": [{"path": "a.py", "symbols": [{"name": "f"}], "calls": [call]}]}
+    requests: list[tuple[str, str, Json | None]] = [
+        ("PUT", f"/api/projects/{project}/symbols", upload),
+        ("DELETE", "/api/tasks/%ED%A0%80", None),
+        ("DELETE", "/api/tasks/%00", None),
+        ("POST", "/api/tasks", {"project": project, "title": "x", "version": 2**70}),
+    ]
+
+    for method, path, body in requests:
+        plain = client.request(method, path, json=body)
+        keyed = client.request(method, path, json=body, headers=key())
+        assert (plain.status_code, plain.status_code < 500) == (keyed.status_code, True), path
 
 
 def test_two_keys_are_400(client: httpx.Client, project: str) -> None:

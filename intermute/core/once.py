@@ -61,7 +61,8 @@ class Once:
         """Return the request of this caller under this key. Any: see `render`."""
         # As the caller says it, not as the project reads it: a repeat must be known when its token or name is gone.
         owner = msgspec.msgpack.encode([caller.is_local, caller.claims, caller.token_hash, key])
-        asked = msgspec.structs.asdict(question)
+        asked = {name: value for name, value in msgspec.structs.asdict(question).items() if value is not None}
+        # Without what is absent: a version with a further field must know the requests of the one before.
         fields = {name: value for name, value in asked.items() if name not in _NOT_THE_REQUEST}
         # As JSON, in which it came: MessagePack has no numbers over 64 bits, which some field may hold until it is looked at.
         content = msgspec.json.encode([type(question).__name__, fields], order="deterministic")

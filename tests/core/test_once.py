@@ -4,6 +4,7 @@ import math
 from collections.abc import Callable
 from typing import Any
 
+import msgspec
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
@@ -89,6 +90,20 @@ def test_other_content_is_refused(question: Any) -> None:
 def test_same_content_is_the_same(question: Reserve) -> None:
     """How long the client waits, and with which ticket, is not what it asks for."""
     assert once(question).content == once().content
+
+
+def test_field_that_a_later_version_adds_changes_nothing() -> None:
+    """A request that was kept before an upgrade is known after it: what is absent is no content."""
+
+    class Ask(msgspec.Struct):
+        text: str
+        more: str | None = None
+
+    before = once(Ask("x")).content
+    Later = msgspec.defstruct("Ask", [("text", str), ("more", str | None, None), ("new", int | None, None)])  # noqa: N806
+
+    assert once(Later("x")).content == before
+    assert once(Later("x", new=1)).content != before
 
 
 def test_key_belongs_to_what_the_caller_presents() -> None:

@@ -2,7 +2,7 @@
 
 import random
 import threading
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
@@ -57,8 +57,11 @@ class Writer:
         return answer
 
 
-def have_letters(writers: list[Writer], count: int) -> bool:
-    """Tell whether that many letters were answered."""
+def have_letters(writers: list[Writer], count: int, calls: list["Future[None]"]) -> bool:
+    """Tell whether that many letters were answered; fail where a writer has."""
+    for call in calls:
+        if call.done():
+            call.result()
     return sum(len(each.answers) for each in writers) >= count
 
 
@@ -87,7 +90,7 @@ def test_kill_makes_no_request_happen_twice(tmp_path: Path) -> None:
         with ServerProcess(tmp_path) as server, ThreadPoolExecutor(WRITERS) as threads:
             calls = [threads.submit(each.write_until_the_end, server) for each in writers]
             try:
-                until(partial(have_letters, writers, (cycle + 1) * 150), "enough letters")
+                until(partial(have_letters, writers, (cycle + 1) * 150, calls), "enough letters")
             finally:
                 server.kill()
             for call in calls:

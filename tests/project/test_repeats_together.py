@@ -13,6 +13,7 @@ from open_projects import Service, serving
 from trio.testing import MockClock
 
 from intermute.core import limits
+from intermute.core.api.agents import RegisterAgent
 from intermute.core.api.messages import SendMessage
 from intermute.core.api.reservations import (
     ListReservations,
@@ -141,6 +142,24 @@ async def test_grant_that_nobody_heard_of_is_told_to_the_repeat(tmp_path: Path, 
         assert (msgspec.json.decode(again.body)["id"], again.is_repeat) == (ticket, True)
 
 
+async def test_call_that_asks_again_by_itself_keeps_its_key(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Out of the queue and into it again, as after a restart: the grant is kept under the key all the same."""
+    async with serving(tmp_path) as service:
+        held = await service.run(Reserve(agent_id="anna", paths=["a"]))
+        async with trio.open_nursery() as nursery:
+            outcomes = await sent(service, nursery, 2, keyed(WAIT))
+            ticket = (await service.run(ListWaiting())).waiting[0].ticket
+            await service.run(RegisterAgent(name="ben"))  # Who waits under a name that is taken now asks again.
+            await trio.testing.wait_all_tasks_blocked()
+            [again] = (await service.run(ListWaiting())).waiting
+            assert again.ticket != ticket
+            await service.run(ReleaseReservation(reservation_id=held.id))
+        outcomes.append(await service.run(*keyed(WAIT)))
+
+        assert msgspec.json.decode(same(outcomes))["id"] == again.ticket
+        assert len((await service.run(ListReservations())).reservations) == 1
+
+
 async def test_first_answer_is_given_although_it_is_too_long_to_keep(tmp_path: Path, autojump_clock: MockClock) -> None:
     """Who waited is told what it was granted; only the repeat is told that it was applied before."""
     command, caller, once = keyed(WAIT)
@@ -184,3 +203,15 @@ async def test_ticker_forgets_after_a_day(tmp_path: Path, autojump_clock: MockCl
         assert len(service.project.known_state().kept) == 1
         assert not (await service.run(*keyed(LETTER))).is_repeat
         assert (await service.run(*keyed(LETTER, "later"))).is_repeat
+
+
+async def test_ticker_wakes_for_what_was_kept_meanwhile(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Though nothing else happens: it slept without an end in sight when the reply came to be kept."""
+    async with serving(tmp_path) as service:
+        await service.run(LETTER)
+        await trio.testing.wait_all_tasks_blocked()
+        await service.run(*keyed(LETTER))
+
+        await trio.sleep(limits.REPLY_KEPT_S + limits.FORGET_EVERY_S + 1)
+
+        assert len(service.project.known_state().kept) == 0

@@ -112,7 +112,10 @@ class Project:
         reply = await wait_for_turn(self, reply, request)
         if request.once is not None and isinstance(reply, ReservationView):
             # What granted it has kept the reply, and every sending is given the same.
-            kept = await self.read(FromStore(partial(kept_replies.of_place, place=request.once.place)))
+            try:
+                kept = await self.read(FromStore(partial(kept_replies.of_place, place=request.once.place)))
+            except (StorageUnavailable, StorageFull):
+                raise OutcomeUnknown from None  # It is granted; these would say that nothing was stored.
             return reply if kept is None or kept.reply is None else request.once.opened(kept)
         return reply
 

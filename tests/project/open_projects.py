@@ -22,6 +22,7 @@ from intermute.store import events as event_rows
 from intermute.store import projects
 from intermute.store.connection import close, open_reader
 from intermute.store.directory import DataDirectory
+from intermute.store.faults import FaultKind, StoreFault
 from intermute.store.hop import Hop, inline_hop
 from intermute.store.projects import ProjectRow
 from supervisor import ChildHealth, ChildSpec, ChildState, Supervisor, open_supervisor
@@ -59,6 +60,8 @@ class Gate:
         self.waiting = 0
         self.reading = self.reading_most = 0
         """How many reads are on their way to a thread, now and at most so far."""
+        self.reads_fail = False
+        """Whether the disk gives readers nothing."""
         self._opened = trio.Event()
         self._opened.set()
         self._readers_opened = trio.Event()
@@ -99,6 +102,8 @@ class Gate:
             self.reading_most = max(self.reading, self.reading_most)
             try:
                 await self._readers_opened.wait()
+                if self.reads_fail:
+                    raise StoreFault(FaultKind.IO, "disk error: read")
                 return await inline(work)
             finally:
                 self.reading -= 1

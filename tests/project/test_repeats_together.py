@@ -23,7 +23,7 @@ from intermute.core.api.reservations import (
     Reserve,
     Waiting,
 )
-from intermute.core.errors import ReplyNotKept
+from intermute.core.errors import OutcomeUnknown, ReplyNotKept
 from intermute.core.once import Reply
 from intermute.core.wishes import OnConflict
 
@@ -158,6 +158,20 @@ async def test_call_that_asks_again_by_itself_keeps_its_key(tmp_path: Path, auto
 
         assert msgspec.json.decode(same(outcomes))["id"] == again.ticket
         assert len((await service.run(ListReservations())).reservations) == 1
+
+
+async def test_grant_that_cannot_be_read_is_not_called_lost(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Where the disk does not give the reply back the outcome is unknown, and the repeat finds it."""
+    async with serving(tmp_path) as service:
+        held = await service.run(Reserve(agent_id="anna", paths=["a"]))
+        async with trio.open_nursery() as nursery:
+            outcomes = await sent(service, nursery, 1, keyed(WAIT))
+            service.gate.reads_fail = True
+            await service.run(ReleaseReservation(reservation_id=held.id))
+        service.gate.reads_fail = False
+
+        assert [type(each) for each in outcomes] == [OutcomeUnknown]
+        assert (await service.run(*keyed(WAIT))).is_repeat
 
 
 async def test_first_answer_is_given_although_it_is_too_long_to_keep(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -88,6 +88,16 @@ RECONCILE_LOOKUP_STEPS_MAX: Final = 30_000  # names tried to compare branches; 0
 RECONCILE_FINDINGS_MAX: Final = 5_000  # findings that weights are summed from; 0.1 s, of globs 0.3 s (measured).
 RESTART_GRACE_S: Final = 60  # seconds a lease or a live agent keeps at least after a restart; guarantees.md G8.
 
+# Requests that are applied once
+IDEMPOTENCY_KEY_CHARS_MAX: Final = 255  # characters; as others allow, and a UUID has 36.
+REPLY_KEPT_S: Final = 24 * 60 * 60  # seconds a reply is kept for a repeat at least; guarantees.md G4.
+FORGET_EVERY_S: Final = 10 * 60  # seconds; by so much a reply may be kept longer, so that many are forgotten at once.
+FORGET_MAX: Final = 1_000  # replies forgotten in one commit; 20 to 50 ms, in the writer's thread (measured).
+KEPT_REPLY_BYTES_MAX: Final = (
+    256 * 1024
+)  # bytes of a reply that is kept; what is longer is long texts of the asker. A guess, revisit.
+KEPT_REPLIES_MAX: Final = 1_000_000  # replies of one project: ten a second all day. At 1 KiB each it is 1 GiB of disk.
+
 # Liveness
 AGENT_SILENCE_S: Final = 5 * 60  # seconds without a sign of life until an agent counts as gone; contract.md 6.1.
 LIVENESS_FLUSH_S: Final = 30  # seconds; how far the stored last_seen may lag behind the heartbeats in memory.

@@ -77,6 +77,10 @@ class WaitingRoom:
                 return wait
         return None
 
+    def of_once(self, place: bytes) -> Wait | None:
+        """Return the wait for what was asked under this key of this caller."""
+        return next((wait for wait in self if wait.wish.once and wait.wish.once.place == place), None)
+
     def count_of(self, holder: AgentId) -> int:
         """Return how many wishes of this holder wait."""
         return sum(wait.wish.claim.holder == holder for wait in self)

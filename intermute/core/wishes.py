@@ -12,6 +12,7 @@ import msgspec
 
 from intermute.core.claim_records import Claim
 from intermute.core.ids import AgentId, Micros
+from intermute.core.once import Once
 from intermute.core.reservation import Reservation
 from intermute.core.times import SECOND_US, Now
 
@@ -44,6 +45,8 @@ class Wish:
     reason: str
     ttl_s: int
     idempotency: Idempotency | None = None
+    once: Once | None = None
+    """Where it came with a key in the header: its reply is kept by whatever grants it."""
 
     def granted(self, fence: int, now: Now) -> Reservation:
         """Return the reservation that comes of it, running from now."""

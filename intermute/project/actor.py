@@ -22,8 +22,8 @@ from intermute.core.agents import Caller
 from intermute.core.errors import DomainError, InternalError, OutcomeUnknown, StorageFull, StorageUnavailable, TooSlow
 from intermute.core.events import Event
 from intermute.core.times import Now
-from intermute.project.handlers.liveness import expire_due
-from intermute.project.handlers.table import COMMANDS, fact_fetcher
+from intermute.project.deciding import decide, fetch_facts, needs_facts
+from intermute.project.handlers.liveness import Tick, expire_due
 from intermute.project.handlers.turns import Queued
 from intermute.project.lobby import let_go
 from intermute.project.mail import Request
@@ -35,7 +35,7 @@ from intermute.store.projects import ProjectRow
 from intermute.store.writer import Committed
 from supervisor import Child, Envelope
 
-_SYSTEM = Caller(is_local=True)
+_HOUSEKEEPING = Request(Tick(), Caller(is_local=True))
 _HOLDS_LOOP_MAX_S = 0.02  # seconds of deciding after which the others on the loop get their turn. A guess.
 _DECIDES_MAX_S = (
     0.5  # seconds of deciding after which a batch is stored, so that the first do not wait for the last. A guess.
@@ -204,15 +204,11 @@ class _Actor:
 
     async def _fetch(self, envelopes: Iterable[Envelope[Request, Any]]) -> Facts:  # Any: see ProjectMailbox.
         facts = Facts()
-        wanted = [
-            (fetch, envelope.request.command)
-            for envelope in envelopes
-            if (fetch := fact_fetcher(envelope.request.command)) is not None
-        ]
+        wanted = [envelope.request for envelope in envelopes if needs_facts(envelope.request)]
 
         def work(connection: apsw.Connection) -> None:
-            for fetch, command in wanted:
-                fetch(connection, command, facts)
+            for request in wanted:
+                fetch_facts(connection, request, facts)
 
         if wanted:
             with self._child.busy("fetching", in_thread=True):
@@ -254,16 +250,16 @@ class _Actor:
         now = self._project.clock.now()
         due_s = self.state.leases.next_deadline_s()
         if due_s is not None and due_s <= now.mono_s:
-            housekeeping = self._transaction(_SYSTEM, facts, now)
+            housekeeping = self._transaction(_HOUSEKEEPING, facts, now)
             expire_due(housekeeping)
             batch.add(Decision(None, housekeeping))
 
     def _decide_one(self, envelope: Envelope[Request, Any], facts: Facts) -> Decision:
         envelope.begin()
-        transaction = self._transaction(envelope.request.caller, facts, self._project.clock.now())
+        transaction = self._transaction(envelope.request, facts, self._project.clock.now())
         decision = Decision(envelope, transaction)
         try:
-            decision.reply = COMMANDS[type(envelope.request.command)](envelope.request.command, transaction)
+            decision.reply = decide(envelope.request, transaction)
         except DomainError as refusal:
             assert not transaction.statements, "a handler refused after it had changed something"
             # Its traceback holds this frame, which holds it: the command would live until a collection of cycles.
@@ -271,8 +267,8 @@ class _Actor:
         envelope.decided()
         return decision
 
-    def _transaction(self, caller: Caller, facts: Facts, now: Now) -> Transaction:
-        return Transaction(self.state, now, caller, facts, self._project.random_bits)
+    def _transaction(self, request: Request, facts: Facts, now: Now) -> Transaction:
+        return Transaction(self.state, now, request.caller, facts, self._project.random_bits, request.once)
 
     async def _flush(self, batch: Batch) -> bool:
         """Store and answer; tell whether memory has been kept, and with it what was decided."""

@@ -8,25 +8,20 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
+from dataclasses import replace
 from typing import Any, Protocol
 
 import msgspec
 import trio
 
 from intermute.core import limits
-from intermute.core.agents import Caller
-from intermute.core.api.claims import ConflictView
 from intermute.core.api.reservations import ReservationView, Reserve, Waiting
 from intermute.core.claim_index import Work
-from intermute.core.errors import PatternTooBroad
-from intermute.core.reservation import Reservation
-from intermute.core.times import Now
+from intermute.core.once import Reply
 from intermute.core.wishes import OnConflict
 from intermute.project.clock import ProjectClock
-from intermute.project.handlers.finding_views import conflict_views
-from intermute.project.handlers.meetings import meet
-from intermute.project.handlers.reservation_views import active_view
-from intermute.project.handlers.turns import Queued, waiting_view
+from intermute.project.handlers.turns import Queued, granted_turn_view, waiting_view
+from intermute.project.mail import Request
 from intermute.project.state import ProjectState
 
 _WORTH_WAITING_S = 0.05  # seconds; with less left it is not worth telling the holders once more. A guess.
@@ -79,19 +74,21 @@ class Asking(Protocol):
     def known_state(self) -> ProjectState:
         """Return the memory, the last one while a new one is being built."""
 
-    async def ask(self, command: object, caller: Caller) -> Any:  # Any: the operation table says which view.
+    async def ask(self, request: Request) -> Any:  # Any: the operation table says which view.
         """Have the actor decide a command. Raises: DomainError."""
 
     def note_leaving(self) -> None:
         """Have the actor let those go on who were behind one that has left."""
 
 
-async def wait_for_turn(project: Asking, queued: Queued, command: Reserve, caller: Caller) -> ReservationView | Waiting:
+async def wait_for_turn(project: Asking, queued: Queued, request: Request) -> ReservationView | Waiting | Reply:
     """Wait until the request is granted, its time is up, or the call has lasted for as long as one may.
 
     In the last case it keeps its place, and the answer is its ticket. If the queue was lost (a restart of the actor), the
     request is asked again. Cancellation: the client has gone, and the request leaves the queue. Raises: DomainError.
     """
+    command = request.command
+    assert isinstance(command, Reserve), "nothing else waits"
     ends_s = trio.current_time() + limits.WAIT_MAX_S
     wished_s = limits.WAIT_MAX_S if command.wait_seconds is None else command.wait_seconds
     gives_up_s = trio.current_time() + wished_s
@@ -111,8 +108,8 @@ async def wait_for_turn(project: Asking, queued: Queued, command: Reserve, calle
             wait_seconds=left_s if left_s > _WORTH_WAITING_S else 0.0,
             ticket=ticket,
         )
-        reply = await project.ask(again, caller)
-    assert isinstance(reply, ReservationView)
+        reply = await project.ask(replace(request, command=again))
+    assert isinstance(reply, ReservationView | Reply)
     return reply
 
 
@@ -133,7 +130,7 @@ async def _outcome(project: Asking, ticket: str, ends_s: float) -> ReservationVi
         now = project.clock.now()
         if (lease := state.leases.committed(ticket)) is not None:
             is_settled = True
-            return active_view(lease, state, now, warnings=_warnings(lease, state, now))
+            return granted_turn_view(lease, state, now, Work(), is_committed=True)
         wait = state.waiting.get(ticket)
         if wait is not None and wait.ends_s > now.mono_s:
             view = waiting_view(wait, state, now, Work())
@@ -143,15 +140,6 @@ async def _outcome(project: Asking, ticket: str, ends_s: float) -> ReservationVi
     finally:
         if not is_settled:
             let_go(project, ticket)
-
-
-def _warnings(lease: Reservation, state: ProjectState, now: Now) -> list[ConflictView]:
-    """Return what a grant meets that does not stand in its way, as a request that did not wait is told it."""
-    try:
-        met = meet(lease.claim, state, work=Work(), is_committed=True, is_past_queue=True)
-    except PatternTooBroad:  # It is granted all the same.
-        return []
-    return conflict_views(met.warnings, state, now)
 
 
 def let_go(project: Asking, ticket: str) -> None:

@@ -4,15 +4,17 @@ from dataclasses import dataclass
 from typing import Any
 
 from intermute.core.agents import Caller
+from intermute.core.once import Once
 from supervisor import Mailbox
 
 
 @dataclass(frozen=True, slots=True)
 class Request:
-    """A command and who asks."""
+    """A command and who asks; `once`, where it came with an Idempotency-Key."""
 
     command: object
     caller: Caller
+    once: Once | None = None
 
 
 ProjectMailbox = Mailbox[Request, Any]  # Any: each command has a reply type of its own; the operation table says which.

@@ -15,7 +15,7 @@ import trio
 from intermute.core import limits
 from intermute.core.agents import Caller, Identity
 from intermute.core.api.agents import Heartbeat, RegisterAgent
-from intermute.core.api.reservations import Reserve
+from intermute.core.api.reservations import ReservationView
 from intermute.core.breaker import Breaker, BreakerState
 from intermute.core.errors import (
     InternalError,
@@ -29,6 +29,7 @@ from intermute.core.errors import (
 )
 from intermute.core.events import Event
 from intermute.core.ids import ProjectName, RandomBits
+from intermute.core.once import Once
 from intermute.project.clock import Clock, ProjectClock
 from intermute.project.handlers.table import COMMANDS, LONG_QUERIES, LONG_READS, QUERIES
 from intermute.project.handlers.turns import Queued
@@ -39,6 +40,7 @@ from intermute.project.state import ProjectState
 from intermute.project.ticker import Ticker
 from intermute.project.transaction import Desk, FromStore
 from intermute.store import events as event_rows
+from intermute.store import kept_replies
 from intermute.store.faults import FaultKind, StoreFault
 from intermute.store.hop import Hop, thread_hop
 from intermute.store.reader import Reader
@@ -82,21 +84,20 @@ class Project:
 
     # ---- commands and queries
 
-    async def answer(self, question: object, caller: Caller) -> Any:  # Any: the operation table says which view.
+    async def answer(
+        self, question: object, caller: Caller, once: Once | None = None
+    ) -> Any:  # Any: the operation table says which view; with a key, a reply or what is not kept.
         """Decide a command or answer a query.
 
         Raises: DomainError, for everything that is not the answer itself.
         """
-        check_identity(self.known_state(), question, caller)
+        if once is None:
+            check_identity(self.known_state(), question, caller)
         self.last_used_s = trio.current_time()
         self.calls += 1
         try:
             if type(question) in COMMANDS:
-                reply = await self.ask(question, caller)
-                if isinstance(reply, Queued):
-                    assert isinstance(question, Reserve)
-                    return await wait_for_turn(self, reply, question, caller)
-                return reply
+                return await self._decided(Request(question, caller, once))
             if type(question) in LONG_READS:
                 async with self.turn(self._long_reads):
                     return await self._query(question, caller)
@@ -104,14 +105,28 @@ class Project:
         finally:
             self.calls -= 1
 
-    async def ask(self, command: object, caller: Caller) -> Any:  # Any: see `answer`.
+    async def _decided(self, request: Request) -> Any:  # Any: see `answer`.
+        reply = await self.ask(request)
+        if not isinstance(reply, Queued):
+            return reply
+        reply = await wait_for_turn(self, reply, request)
+        if request.once is not None and isinstance(reply, ReservationView):
+            # What granted it has kept the reply, and every sending is given the same.
+            try:
+                kept = await self.read(FromStore(partial(kept_replies.of_place, place=request.once.place)))
+            except (StorageUnavailable, StorageFull):
+                raise OutcomeUnknown from None  # It is granted; these would say that nothing was stored.
+            return reply if kept is None or kept.reply is None else request.once.opened(kept)
+        return reply
+
+    async def ask(self, request: Request) -> Any:  # Any: see `answer`.
         """Have the actor decide a command; the reply to one that waits for its turn is `Queued`. Raises: DomainError."""
         now_s = trio.current_time()
         if not self.breaker.try_acquire(now_s):
             raise StorageUnavailable(max(1.0, self.breaker.snapshot(now_s).retry_after_s))
         is_probe = self.breaker.state(now_s) is BreakerState.HALF_OPEN
         try:
-            return await self.mailbox.ask(Request(command, caller), timeout_s=limits.ASK_TIMEOUT_S)
+            return await self.mailbox.ask(request, timeout_s=limits.ASK_TIMEOUT_S)
         except MailboxFull:
             raise Overloaded from None
         except MailboxClosed as closed:

@@ -14,6 +14,7 @@ from intermute.core import limits
 from intermute.core.agents import Caller, Directory, Identity
 from intermute.core.errors import ProjectParked, ShuttingDown, StorageUnavailable, TooManyProjects
 from intermute.core.ids import ProjectName, RandomBits, project_tag, tag_of
+from intermute.core.once import Once
 from intermute.project.actor import run_actor
 from intermute.project.arrivals import Arrivals
 from intermute.project.blank import BlankProject
@@ -79,14 +80,14 @@ class Registry:
         """Tell whether the project is open or has a file."""
         return name in self._open or self.directory.has(name)
 
-    async def answer(self, name: ProjectName, question: object, caller: Caller) -> object:
-        """Decide a command or answer a query of this project. Raises: DomainError."""
+    async def answer(self, name: ProjectName, question: object, caller: Caller, once: Once | None = None) -> object:
+        """Decide a command or answer a query of this project; a command with a key, once. Raises: DomainError."""
         if name not in self._open and not self.directory.has(name):
             await trio.lowlevel.checkpoint()
             if (answer := self._answer_blank(name, question, caller)) is not None:
                 return answer
         project = await self.project(name)
-        return await project.answer(question, caller)
+        return await project.answer(question, caller, once)
 
     def _answer_blank(self, name: ProjectName, question: object, caller: Caller) -> object:
         """Answer for a project that does not exist; None, if the question is a command that brings it into being."""

@@ -12,6 +12,7 @@ from intermute.core.claims import DEFAULT_POLICY, Policy
 from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.core.intents import Intent, IntentBook
 from intermute.core.lease_book import LeaseBook
+from intermute.core.once import KeptReplies
 from intermute.core.reservation import Reservation
 from intermute.core.settings import Settings
 from intermute.core.symbol_index import SymbolIndex
@@ -20,6 +21,7 @@ from intermute.core.times import SECOND_US, Now
 from intermute.core.waiting_room import WaitingRoom
 from intermute.store import agents as agent_rows
 from intermute.store import intents as intent_rows
+from intermute.store import kept_replies
 from intermute.store import reservations as reservation_rows
 from intermute.store import settings as setting_rows
 from intermute.store import symbols as symbol_rows
@@ -48,6 +50,7 @@ class ProjectState:
     symbols: SymbolIndex | None = None
     _symbols_before: tuple[SymbolIndex | None] | None = None
     task_claims: TaskClaims = field(default_factory=TaskClaims)
+    kept: KeptReplies = field(default_factory=KeptReplies)
     unflushed_heartbeats: set[AgentId] = field(default_factory=set)
     agents_before_batch: dict[AgentId, Agent | None] = field(default_factory=dict)
     """What the running batch has registered (None), changed or let go, as it is stored."""
@@ -151,6 +154,7 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
         state.intents.load(_intent(declared, now, previous, fold_case=state.fold_case))
     for task in task_rows.claimed(connection):
         state.task_claims.note(None, task)
+    state.kept = _kept(connection, now)
 
     def heard_s(agent_id: AgentId, last_seen_us: Micros) -> float:
         known = previous.agents.find(agent_id) if previous else None
@@ -170,6 +174,16 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
             state.unflushed_heartbeats.add(agent.id)
         state.agents.put(agent)
     return state
+
+
+def _kept(connection: apsw.Connection, now: Now) -> KeptReplies:
+    last = kept_replies.last_number(connection)
+    if last is None:
+        return KeptReplies()
+    [(first, oldest_us)] = kept_replies.oldest(connection, 1)
+    kept = KeptReplies(first, last + 1)
+    kept.look_at(oldest_us, now)
+    return kept
 
 
 def _lease(stored: ReservationRow, now: Now, previous: ProjectState | None, *, fold_case: bool) -> Reservation:

@@ -44,6 +44,7 @@ class Ticker:
             self.note_deadline(mono_s + limits.AGENT_SILENCE_S)
         if state.unflushed_heartbeats:
             self.note_deadline(mono_s + limits.LIVENESS_FLUSH_S)
+        self.note_deadline(state.kept.due_s)
 
     async def run(self, state: Callable[[], ProjectState]) -> None:
         """Tick until cancelled. `state` returns the actor's memory, which a storage fault replaces."""
@@ -54,18 +55,24 @@ class Ticker:
             with trio.move_on_at(self._wakes_at_s):
                 await self._nudge.wait()
                 continue  # An earlier deadline came in: look again.
-            await self._tick(flushes_heartbeats=trio.current_time() >= self._flushed_s + limits.LIVENESS_FLUSH_S)
+            now_s = trio.current_time()
+            await self._tick(
+                Tick(
+                    flushes_heartbeats=now_s >= self._flushed_s + limits.LIVENESS_FLUSH_S,
+                    forgets_replies=now_s >= state().kept.due_s,
+                )
+            )
 
     def _next_s(self, state: ProjectState) -> float:
         found = next_deadline_s(state, self._flushed_s)
         return math.inf if found is None else found
 
-    async def _tick(self, *, flushes_heartbeats: bool) -> None:
+    async def _tick(self, tick: Tick) -> None:
         # It asks rather than tells: until the tick is done its deadline stays due, and telling would loop.
         try:
-            await self._mailbox.ask(Request(Tick(flushes_heartbeats), _SYSTEM), timeout_s=_TICK_TIMEOUT_S)
+            await self._mailbox.ask(Request(tick, _SYSTEM), timeout_s=_TICK_TIMEOUT_S)
         except (DomainError, MailboxError):
             await trio.sleep(_RETRY_S)  # The actor has logged the fault; what is due stays due.
         else:
-            if flushes_heartbeats:
+            if tick.flushes_heartbeats:
                 self._flushed_s = trio.current_time()

@@ -18,17 +18,19 @@ from intermute.core.events import Event, EventType
 from intermute.core.ids import AgentId, Micros, ProjectName, RandomBits, ReservationId, mint_id
 from intermute.core.intents import ACTIVE, Intent
 from intermute.core.messages import Message, Receipt
+from intermute.core.once import KeptReply, Once, Reply
 from intermute.core.times import Now
 from intermute.project.state import ProjectState
 from intermute.store import events as event_rows
 from intermute.store import intents as intent_rows
+from intermute.store import kept_replies
 from intermute.store.intents import IntentRow
 from intermute.store.release_requests import ReleaseRequest
 from intermute.store.reservations import ReservationRow, StoredTarget
 from intermute.store.statements import Statement
 from intermute.store.symbols import Counts
 
-Reply = TypeVar("Reply")
+View = TypeVar("View")
 
 
 @dataclass(slots=True)
@@ -74,6 +76,10 @@ class Facts:
     takers_seen: int = 0
     cuj_links: dict[str, set[str]] = field(default_factory=dict)
     """By journey: the features that it is linked to."""
+    kept: dict[bytes, KeptReply | None] = field(default_factory=dict)
+    """By the place of a caller's key: what was answered under it."""
+    oldest_kept: Sequence[tuple[int, Micros]] = ()
+    """Number and time of the replies that may be forgotten next."""
 
     def hand_over(self, reservation_id: ReservationId, holder: AgentId, fence: int) -> None:
         """Take in that a reservation has another holder."""
@@ -152,6 +158,8 @@ class Transaction:
     caller: Caller
     facts: Facts
     random_bits: RandomBits
+    once: Once | None = None
+    """What the command is to be repeated by."""
     statements: list[Statement] = field(default_factory=list)
     events: list[Event] = field(default_factory=list)
 
@@ -189,6 +197,14 @@ class Transaction:
         self.statements.append(event_rows.append(event))
         return event.cursor
 
+    def keep(self, once: Once, view: object) -> Reply:
+        """Keep the reply to a request, in the same transaction as what it did, and return it as it is sent."""
+        reply = once.render(view)
+        kept = once.kept(reply, self.state.kept.add(self.now), self.now.wall_us)
+        self.facts.kept[once.place] = kept
+        self.write(kept_replies.keep(kept))
+        return reply
+
     def heard(self, agent: Agent | None) -> None:
         """Count this command as a sign of life of the agent."""
         if agent is not None:
@@ -214,10 +230,10 @@ class Desk:
 
 
 @dataclass(frozen=True, slots=True)
-class FromStore(Generic[Reply]):
+class FromStore(Generic[View]):
     """An answer that needs the disk: `work` runs in the reader's thread, on one snapshot of committed facts."""
 
-    work: Callable[[apsw.Connection], Reply]
+    work: Callable[[apsw.Connection], View]
 
 
 def hear(state: ProjectState, agent: Agent, now: Now) -> None:

@@ -5,6 +5,7 @@ from dataclasses import dataclass, field
 
 JSON_TYPE = "application/json"
 PLAIN_TYPE = "text/plain"
+NO_CONTENT = 204
 
 
 @dataclass(frozen=True, slots=True)

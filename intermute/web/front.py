@@ -8,12 +8,10 @@ import re
 from collections.abc import Callable, Mapping
 from functools import partial
 from typing import Any, Final
-from urllib.parse import quote
 
 import msgspec
 
 from intermute.core import limits
-from intermute.core.api.entities import NAME_OF_CURSOR, ORPHANED_HEADER, ORPHANED_IDS_HEADER, NoContent
 from intermute.core.errors import (
     BodyTooLarge,
     DomainError,
@@ -26,17 +24,19 @@ from intermute.core.errors import (
     TooManyProjects,
 )
 from intermute.core.ids import DEFAULT_PROJECT, ProjectName, normal_project_name
+from intermute.core.once import Once, Reply
 from intermute.core.operations import Operation, ProjectRule
 from intermute.core.pages import page_size
 from intermute.core.times import sortable
 from intermute.project.registry import Registry
 from intermute.web.accept import prefers_text
-from intermute.web.answer import PLAIN_TYPE, Answer, Call
+from intermute.web.answer import Answer, Call
 from intermute.web.auth import KeyRing, Principal, authenticate
 from intermute.web.decode import decode
 from intermute.web.errors import answered
 from intermute.web.gate import Gate
-from intermute.web.openapi import NO_CONTENT
+from intermute.web.repeats import once_of, sent
+from intermute.web.showing import shown
 from intermute.web.system import SYSTEM, Surroundings
 
 _TIMES: Final = frozenset({"last_seen", "created_at", "updated_at", "started_at"})
@@ -73,26 +73,13 @@ class Front:
             raise BodyTooLarge
         principal = self._principal(operation, call)
         question = decode(operation, path, call.query, call.body)
-        view: Any = await self._dispatch(operation, question, principal)
+        once = None if principal is None else once_of(operation, call, question, principal)
+        view: Any = await self._dispatch(operation, question, principal, once)
         if isinstance(view, Answer):
             return view
-        is_sdk = operation.sdk_status is not None and question.id == ""
-        status = (
-            operation.sdk_status
-            if is_sdk and operation.sdk_status
-            else dict(operation.others).get(type(view), operation.status)
-        )
-        if status == NO_CONTENT:
-            return Answer(status, b"", _orphan_headers(view))
-        if operation.bare is not None:
-            more = {} if view.next_cursor is None else {NAME_OF_CURSOR: view.next_cursor}
-            return Answer(status, msgspec.json.encode(getattr(view, operation.bare)) + b"\n", more)
-        if operation.text is None:
-            return Answer(status, msgspec.json.encode(view) + b"\n")
-        if prefers_text(call):
-            body = operation.text(question, view).encode()
-            return Answer(status, body, {"Vary": "Accept"}, f"{PLAIN_TYPE}; charset=utf-8")
-        return Answer(status, msgspec.json.encode(view) + b"\n", {"Vary": "Accept"})
+        if isinstance(view, Reply):
+            return sent(view)
+        return shown(operation, question, view, as_text=operation.text is not None and prefers_text(call))
 
     def _principal(self, operation: Operation, call: Call) -> Principal | None:
         if operation.needs_auth:
@@ -103,7 +90,7 @@ class Front:
             return None
 
     async def _dispatch(
-        self, operation: Operation, question: Any, principal: Principal | None
+        self, operation: Operation, question: Any, principal: Principal | None, once: Once | None
     ) -> object:  # Any: input.
         system = SYSTEM.get(operation.input)
         if operation.project is ProjectRule.NONE:
@@ -115,7 +102,7 @@ class Front:
         project = await self.project_for(operation, question, principal)
         if system is not None:
             return await system(question, project, principal, self._surroundings)
-        return await self.registry.answer(project, question, principal.caller)
+        return await self.registry.answer(project, question, principal.caller, once)
 
     async def project_for(
         self, operation: Operation, question: Any, principal: Principal
@@ -195,15 +182,6 @@ class Front:
             if view.next_cursor is None or len(found) > wanted:
                 return found[: wanted + 1]
             page = msgspec.structs.replace(page, cursor=view.next_cursor)
-
-
-def _orphan_headers(view: NoContent) -> dict[str, str]:
-    """Return what a reply without a body says of those that referred to what is gone; ids are percent-encoded."""
-    if not view.orphaned_count:
-        return {}
-    shown = (f"{each.kind}/{quote(each.id, safe='')}" for each in view.orphaned[: limits.ORPHANS_IN_HEADER_MAX])
-    names = [each for each in shown if len(each) <= limits.ORPHAN_NAME_CHARS_MAX]
-    return {ORPHANED_HEADER: str(view.orphaned_count), **({ORPHANED_IDS_HEADER: ", ".join(names)} if names else {})}
 
 
 def _in_order(row: object, name: str) -> Any:  # Any: text or a number, whatever the list is ordered by.

@@ -26,10 +26,10 @@ from intermute.core.errors import (
 )
 from intermute.core.limits import BODY_BYTES_MAX
 from intermute.core.operations import OPERATIONS, Operation
-from intermute.web.answer import JSON_TYPE, Answer, Call, Peer
+from intermute.web.answer import JSON_TYPE, NO_CONTENT, Answer, Call, Peer
 from intermute.web.errors import error_answer
 from intermute.web.front import Front
-from intermute.web.openapi import NO_CONTENT, template
+from intermute.web.openapi import template
 from intermute.web.server.application import PEER_EXTENSION
 from intermute.web.sockets import SOCKETS, Sockets
 

@@ -15,6 +15,7 @@ from intermute.core.errors import (
     BrowserRefused,
     DomainError,
     ForeignProject,
+    IdempotencyKeyMismatch,
     InternalError,
     InvalidProject,
     InvalidRequest,
@@ -23,22 +24,26 @@ from intermute.core.errors import (
     OutcomeUnknown,
     Overloaded,
     ProjectParked,
+    ReplyNotKept,
     ShuttingDown,
     StorageFull,
     StorageUnavailable,
+    TooManyIdempotencyKeys,
     TooManyProjects,
     TooSlow,
     Unauthorized,
     UnsupportedMediaType,
 )
+from intermute.core.limits import IDEMPOTENCY_KEY_CHARS_MAX
+from intermute.core.once import HEADER, REPEATED_HEADER
 from intermute.core.operations import OPERATIONS, Operation, ProjectRule
-from intermute.web.answer import JSON_TYPE, PLAIN_TYPE
+from intermute.web.answer import JSON_TYPE, NO_CONTENT, PLAIN_TYPE
 from intermute.web.errors import STATUS
+from intermute.web.repeats import PATTERN, takes_key
 
 # Any in this module: fragments of a JSON document whose shape is the OpenAPI specification.
 Json = dict[str, Any]
 
-NO_CONTENT: Final = 204
 _REF: Final = "#/components/schemas/{name}"
 _PARAMETER: Final = re.compile(r"\{(\w+)(?::path)?\}")
 _ANYWHERE: Final = (InvalidRequest, BrowserRefused, MisdirectedHost, InternalError)
@@ -49,6 +54,21 @@ _OF_PROJECT: Final = (
     StorageUnavailable, ShuttingDown,
 )  # fmt: skip
 _OF_COMMANDS: Final = (Overloaded, OutcomeUnknown, TooSlow)
+_WITH_KEY: Final = (IdempotencyKeyMismatch, ReplyNotKept, TooManyIdempotencyKeys)
+_KEY: Final[Json] = {
+    "name": HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Your own name for this request, new and random for each: sent again within 24 hours, with the same key "
+    "and the same content, it is applied once and answered as before.",
+    "schema": {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARS_MAX, "pattern": PATTERN},
+}
+_REPEATED: Final[Json] = {
+    REPEATED_HEADER: {
+        "description": "Where this is the answer to an earlier sending of the request.",
+        "schema": {"const": "true"},
+    }
+}
 
 
 class ErrorBody(View, kw_only=True, frozen=True):
@@ -104,6 +124,8 @@ def errors_of(operation: Operation) -> tuple[type[DomainError], ...]:
         found += _OF_PROJECT
         if operation.method != "GET":
             found += _OF_COMMANDS
+    if takes_key(operation):
+        found += _WITH_KEY
     return tuple(dict.fromkeys(found))
 
 
@@ -128,6 +150,8 @@ def _describe(operation: Operation) -> tuple[Json, dict[str, Any]]:
     if operation.project is not ProjectRule.NONE:
         parameters.append({"name": "X-Agent-ID", "in": "header", "required": False, "schema": {"type": "string"}})
         parameters.append({"name": "X-Agent-Token", "in": "header", "required": False, "schema": {"type": "string"}})
+    if takes_key(operation):
+        parameters.append(_KEY)
     described: Json = {
         "operationId": _operation_id(operation),
         "summary": (operation.input.__doc__ or "").strip().splitlines()[0],
@@ -142,6 +166,10 @@ def _describe(operation: Operation) -> tuple[Json, dict[str, Any]]:
         }
     for output, status in operation.others:
         described["responses"][str(status)] = _also(_view_answer(output), described["responses"].get(str(status)))
+    if takes_key(operation):
+        for status, answer in described["responses"].items():
+            if status.startswith("2"):
+                answer["headers"] = {**answer.get("headers", {}), **_REPEATED}
     if operation.takes_body:
         body: Json = {"type": "object", "properties": properties}
         if required:

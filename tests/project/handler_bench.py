@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from typing import Any, Final
 
 import apsw
+import msgspec
 
 from intermute.core.agents import Caller, hash_of_token
 from intermute.core.api.agents import Heartbeat, RegisterAgent, Registered
@@ -17,9 +18,12 @@ from intermute.core.api.reservations import ReservationView, Reserve
 from intermute.core.errors import DomainError
 from intermute.core.events import Event
 from intermute.core.ids import Micros, ProjectName
+from intermute.core.once import Once, Reply
 from intermute.core.times import SECOND_US, Now
+from intermute.project.deciding import decide, fetch_facts
 from intermute.project.handlers.liveness import Tick, expire_due
-from intermute.project.handlers.table import COMMANDS, QUERIES, fact_fetcher
+from intermute.project.handlers.table import QUERIES
+from intermute.project.mail import Request
 from intermute.project.state import ProjectState, load_state
 from intermute.project.transaction import Desk, Facts, FromStore, Transaction
 from intermute.store import events as event_rows
@@ -34,9 +38,20 @@ START_US: Final = Micros(1_784_714_400_000_000)
 START_S: Final = 1000.0
 
 
+Keyed = tuple[object, Caller, Once]
+"""A command, who asks, and what it is to be repeated by."""
+Asked = tuple[object, Caller] | tuple[object, Caller, Once | None]
+"""A command and who asks, with or without a key."""
+
+
 def claiming(agent: str, *, is_local: bool = True) -> Caller:
     """Return a caller with X-Agent-ID and no token."""
     return Caller(is_local=is_local, claims=agent)
+
+
+def keyed(question: Any, key: str = "k", caller: Caller = LOCAL) -> Keyed:  # Any: a command.
+    """Return a command as it comes with an Idempotency-Key."""
+    return question, caller, Once.of(key, caller, question, lambda view: Reply(200, msgspec.json.encode(view)))
 
 
 def proving(registered: Registered) -> Caller:
@@ -66,33 +81,35 @@ class Bench:
         self.mono_s += seconds
         self.wall_us = Micros(self.wall_us + round((seconds if wall_s is None else wall_s) * SECOND_US))
 
-    def run(self, command: object, caller: Caller = LOCAL) -> Any:  # Any: each command has a view of its own.
+    def run(
+        self, command: object, caller: Caller = LOCAL, once: Once | None = None
+    ) -> Any:  # Any: each command has a view of its own.
         """Decide and store one command, and return its reply or raise its refusal."""
-        [outcome] = self.batch((command, caller))
+        [outcome] = self.batch((command, caller, once))
         if isinstance(outcome, DomainError):
             raise outcome
         return outcome
 
-    def batch(self, *commands: tuple[object, Caller]) -> list[Any]:  # Any: as `run`; a refusal is its error.
+    def batch(self, *commands: Asked) -> list[Any]:  # Any: as `run`; a refusal is its error.
         """Decide several commands, then store them together, and return the outcomes."""
         outcomes, transactions = self.decide(*commands)
         self.store(transactions)
         return outcomes
 
-    def decide(self, *commands: tuple[object, Caller]) -> tuple[list[Any], list[Transaction]]:  # Any: as `batch`.
+    def decide(self, *commands: Asked) -> tuple[list[Any], list[Transaction]]:  # Any: as `batch`.
         """Decide several commands on one set of facts; nothing is stored yet."""
         facts = Facts()
-        for command, _ in commands:
-            if (fetch := fact_fetcher(command)) is not None:
-                fetch(self.connection, command, facts)
+        requests = [Request(*each) for each in commands]
+        for request in requests:
+            fetch_facts(self.connection, request, facts)
         housekeeping = Transaction(self.state, self.now(), LOCAL, facts, self.random_bits)
         expire_due(housekeeping)
         outcomes: list[Any] = []
         transactions = [housekeeping]
-        for command, caller in commands:
-            transaction = Transaction(self.state, self.now(), caller, facts, self.random_bits)
+        for request in requests:
+            transaction = Transaction(self.state, self.now(), request.caller, facts, self.random_bits, request.once)
             try:
-                outcomes.append(COMMANDS[type(command)](command, transaction))
+                outcomes.append(decide(request, transaction))
             except DomainError as refusal:
                 assert not transaction.statements, "refused after a change"
                 outcomes.append(refusal)

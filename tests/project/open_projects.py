@@ -15,12 +15,14 @@ import trio.testing
 from intermute.core.agents import Caller
 from intermute.core.errors import DomainError
 from intermute.core.ids import Micros, ProjectName, RandomBits
+from intermute.core.once import Once
 from intermute.project.project import Project
 from intermute.project.registry import Registry
 from intermute.store import events as event_rows
 from intermute.store import projects
 from intermute.store.connection import close, open_reader
 from intermute.store.directory import DataDirectory
+from intermute.store.faults import FaultKind, StoreFault
 from intermute.store.hop import Hop, inline_hop
 from intermute.store.projects import ProjectRow
 from supervisor import ChildHealth, ChildSpec, ChildState, Supervisor, open_supervisor
@@ -58,6 +60,8 @@ class Gate:
         self.waiting = 0
         self.reading = self.reading_most = 0
         """How many reads are on their way to a thread, now and at most so far."""
+        self.reads_fail = False
+        """Whether the disk gives readers nothing."""
         self._opened = trio.Event()
         self._opened.set()
         self._readers_opened = trio.Event()
@@ -98,6 +102,8 @@ class Gate:
             self.reading_most = max(self.reading, self.reading_most)
             try:
                 await self._readers_opened.wait()
+                if self.reads_fail:
+                    raise StoreFault(FaultKind.IO, "disk error: read")
                 return await inline(work)
             finally:
                 self.reading -= 1
@@ -112,14 +118,18 @@ class Service:
         self.registry, self.supervisor, self.clock, self.gate = registry, supervisor, clock, gate
         self.log: list[tuple[str, dict[str, object]]] = []
 
-    async def run(self, question: object, caller: Caller = LOCAL, *, project: str = DEMO) -> Any:  # Any: a view.
+    async def run(
+        self, question: object, caller: Caller = LOCAL, once: Once | None = None, *, project: str = DEMO
+    ) -> Any:  # Any: a view.
         """Decide a command or answer a query, as the front does."""
-        return await self.registry.answer(ProjectName(project), question, caller)
+        return await self.registry.answer(ProjectName(project), question, caller, once)
 
-    async def outcome(self, question: object, caller: Caller = LOCAL, *, project: str = DEMO) -> Any:  # Any: as `run`.
+    async def outcome(
+        self, question: object, caller: Caller = LOCAL, once: Once | None = None, *, project: str = DEMO
+    ) -> Any:  # Any: as `run`.
         """Return the reply, or the error where one is raised."""
         try:
-            return await self.run(question, caller, project=project)
+            return await self.run(question, caller, once, project=project)
         except DomainError as error:
             return error
 

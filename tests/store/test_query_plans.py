@@ -17,6 +17,7 @@ from intermute.store import (
     events,
     inboxes,
     intents,
+    kept_replies,
     messages,
     projects,
     release_requests,
@@ -30,6 +31,12 @@ ANNA = AgentId("anna")
 Question = Callable[[apsw.Connection], object]
 
 QUESTIONS: dict[str, tuple[Question, str]] = {
+    "kept reply": (
+        lambda c: kept_replies.of_place(c, b"x"),
+        "SEARCH kept_replies USING INDEX sqlite_autoindex_kept_replies_1 (place=?)",
+    ),
+    "oldest kept replies": (lambda c: kept_replies.oldest(c, 10), "SCAN kept_replies"),  # In order, with a limit.
+    "youngest kept reply": (kept_replies.last_number, "SEARCH kept_replies"),
     "inbox page": (
         lambda c: inboxes.inbox(c, ANNA, cursor=5, limit=10, is_unread_only=False),
         "SEARCH r USING INDEX recipients_by_agent (agent=? AND cursor>?)",

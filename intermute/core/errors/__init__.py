@@ -53,6 +53,7 @@ from intermute.core.errors.messages import (
     NotARecipient,
     UnknownMessage,
 )
+from intermute.core.errors.repeats import IdempotencyKeyMismatch, ReplyNotKept, TooManyIdempotencyKeys
 from intermute.core.errors.request import (
     BodyTooLarge,
     InvalidRequest,
@@ -101,6 +102,7 @@ __all__ = [
     "DuplicateId",
     "ForceReleaseRefused",
     "ForeignProject",
+    "IdempotencyKeyMismatch",
     "IdempotencyKeyReused",
     "IntentLimit",
     "IntentOver",
@@ -124,6 +126,7 @@ __all__ = [
     "PatternTooBroad",
     "ProjectParked",
     "ProjectRequired",
+    "ReplyNotKept",
     "ReservationConflict",
     "ReservationEnded",
     "ReservationLimit",
@@ -139,6 +142,7 @@ __all__ = [
     "TaskNotClaimable",
     "TaskTaken",
     "TooManyAgents",
+    "TooManyIdempotencyKeys",
     "TooManyProjects",
     "TooManySubscribers",
     "TooManyWaiters",

@@ -86,7 +86,7 @@ class OutcomeUnknown(DomainError):
 
     @property
     def message(self) -> str:
-        return "The server cannot tell whether this was stored: look before you repeat it (list, inbox), or repeat it with the same id."
+        return "The server cannot tell whether this was stored: look before you repeat it (list, inbox), or repeat it with the same id or Idempotency-Key."
 
 
 class TooSlow(DomainError):
@@ -97,7 +97,7 @@ class TooSlow(DomainError):
 
     @property
     def message(self) -> str:
-        return "The project did not answer in time, so the outcome is unknown: look before you repeat it, or repeat it with the same id."
+        return "The project did not answer in time, so the outcome is unknown: look before you repeat it, or repeat it with the same id or Idempotency-Key."
 
 
 class ProjectParked(DomainError):

@@ -6,14 +6,17 @@ The ticker sends `Tick`; nobody else can. Source: design.md 8, guarantees.md G8 
 from dataclasses import dataclass
 from typing import Final
 
+import apsw
+
 from intermute.core import limits
 from intermute.core.ids import AgentId
 from intermute.project.handlers.assigning import release_claims
 from intermute.project.handlers.endings import end_reservations
+from intermute.project.handlers.forgetting import facts_for_forgetting, forget_replies
 from intermute.project.handlers.intent_changes import abandon
 from intermute.project.handlers.turns import end_waits
 from intermute.project.state import ProjectState
-from intermute.project.transaction import Transaction
+from intermute.project.transaction import Facts, Transaction
 from intermute.store import agents as rows
 
 _STATEMENTS_OF_AN_END: Final = 2  # its row and its event.
@@ -21,9 +24,17 @@ _STATEMENTS_OF_AN_END: Final = 2  # its row and its event.
 
 @dataclass(frozen=True, slots=True)
 class Tick:
-    """Some deadline has come. `flushes_heartbeats` says that it is also time to write what agents said of themselves."""
+    """Some deadline has come. `flushes_heartbeats` says that it is also time to write what agents said of themselves, and
+    `forgets_replies`, to forget replies that have been kept for long enough."""
 
     flushes_heartbeats: bool = False
+    forgets_replies: bool = False
+
+
+def facts_for_tick(connection: apsw.Connection, command: Tick, facts: Facts) -> None:
+    """Fetch what may be forgotten."""
+    if command.forgets_replies:
+        facts_for_forgetting(connection, facts)
 
 
 def tick(command: Tick, tx: Transaction) -> None:
@@ -36,6 +47,8 @@ def tick(command: Tick, tx: Transaction) -> None:
         end_reservations(tx.state.leases.held_by(holder), "owner_stale", tx)
         abandon(tx.state.intents.held_by(holder), "owner_stale", tx)
         release_claims(tx.state.agents.addresses_of(holder), "owner_stale", tx)
+    if command.forgets_replies:
+        forget_replies(tx)
     if command.flushes_heartbeats:
         unflushed, tx.state.unflushed_heartbeats = tx.state.unflushed_heartbeats, set()
         tx.write(*rows.seen(agent for agent in map(tx.state.agents.find, sorted(unflushed)) if agent))
@@ -82,6 +95,8 @@ def next_deadline_s(state: ProjectState, flushed_s: float) -> float | None:
     ]
     ends = (state.leases.next_deadline_s(), state.waiting.next_end_s(), state.intents.next_deadline_s())
     deadlines += [end_s for end_s in ends if end_s is not None]
+    if len(state.kept):
+        deadlines.append(state.kept.due_s)
     if state.unflushed_heartbeats:
         deadlines.append(flushed_s + limits.LIVENESS_FLUSH_S)
     return min(deadlines, default=None)

@@ -1,4 +1,4 @@
-"""Reading reservations: lists, one of them, and how one is shown."""
+"""Reading reservations: lists, and how one is shown."""
 
 from collections.abc import Sequence
 
@@ -9,23 +9,18 @@ from intermute.core import limits
 from intermute.core.api.claims import ConflictView
 from intermute.core.api.reservations import (
     Denied,
-    GetReservation,
     ListReservations,
     RepeatedReservation,
     ReservationList,
     ReservationView,
-    Waiting,
 )
-from intermute.core.claim_index import Work
 from intermute.core.claim_modes import CLASS_OF_MODE
 from intermute.core.claim_records import ClaimTarget, Standing, overall_mode
-from intermute.core.errors import UnknownReservation
 from intermute.core.pages import page_size
 from intermute.core.reservation import Reservation
 from intermute.core.targets import READING
 from intermute.core.times import Now, rfc3339
 from intermute.project.handlers.finding_views import claimed_targets
-from intermute.project.handlers.turns import waiting_view
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Desk, FromStore
 from intermute.store import reservations as rows
@@ -118,19 +113,5 @@ def list_reservations(query: ListReservations, desk: Desk) -> FromStore[Reservat
             reservations=[row_view(row, desk.state, desk.now) for row in page],
             next_cursor=page[-1].fence if has_more else None,
         )
-
-    return FromStore(work)
-
-
-def get_reservation(query: GetReservation, desk: Desk) -> Waiting | FromStore[ReservationView]:
-    """Return one reservation, active or ended, or what waits under this ticket."""
-    if (wait := desk.state.waiting.get(query.reservation_id)) is not None:
-        return waiting_view(wait, desk.state, desk.now, Work())
-
-    def work(connection: apsw.Connection) -> ReservationView:
-        row = rows.one(connection, query.reservation_id)
-        if row is None:
-            raise UnknownReservation(query.reservation_id)
-        return row_view(row, desk.state, desk.now)
 
     return FromStore(work)

@@ -99,7 +99,7 @@ def _wish(command: Reserve, tx: Transaction) -> Wish:
     )
     key = command.idempotency_key
     idempotency = None if key is None else Idempotency(claim.holder, key, request_hash(command))
-    return Wish(claim, command.reason or "", lifetime.ttl_s, idempotency)
+    return Wish(claim, command.reason or "", lifetime.ttl_s, idempotency, tx.once)
 
 
 def _resumed(command: Reserve, ticket: str, tx: Transaction) -> ReservationView | Queued | None:

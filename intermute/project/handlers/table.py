@@ -111,7 +111,7 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     forecast_api.ForecastPlan: forecasts.forecast_plan,
     forecast_api.Reconcile: reconciling.reconcile_branches,
     reservation_api.ListReservations: reservation_views.list_reservations,
-    reservation_api.GetReservation: reservation_views.get_reservation,
+    reservation_api.GetReservation: turns.get_reservation,
     reservation_api.ListWaiting: turns.list_waiting,
     intent_api.ListIntents: intent_views.list_intents,
     intent_api.GetIntent: intent_views.get_intent,
@@ -138,6 +138,7 @@ LONG_QUERIES: Final[frozenset[type]] = LONG_READS | {
 """Queries that may compute for a tenth of a second on the loop: a project answers one of them at a time."""
 
 FACTS: Final[Mapping[type, FactFetcher]] = {
+    liveness.Tick: liveness.facts_for_tick,
     reservation_api.Reserve: reserving.facts_for_reserve,
     message_api.SendMessage: messages.facts_for_send,
     message_api.AckMessage: messages.facts_for_mark,
@@ -171,6 +172,8 @@ def fact_fetcher(command: Any) -> FactFetcher | None:  # Any: a key of COMMANDS.
     """Return what fetches the rows that this command's decision needs, or None where it needs none."""
     if isinstance(command, reservation_api.Reserve) and not reserving.needs_facts(command):
         return None  # Most reservations: they must not wait for the disk.
+    if isinstance(command, liveness.Tick) and not command.forgets_replies:
+        return None
     if type(command) in _CREATING and not entity_facts.needs_facts(command):
         return None  # Likewise: a new entity with a new id that refers to nothing.
     return FACTS.get(type(command))

@@ -7,13 +7,16 @@ Source: issue 3 point 5, claims.md 7.
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
+import apsw
+
 from intermute.core import limits
-from intermute.core.api.reservations import ListWaiting, Waiting, WaitingList
+from intermute.core.api.reservations import GetReservation, ListWaiting, ReservationView, Waiting, WaitingList
 from intermute.core.claim_index import Work
 from intermute.core.claim_records import Claim
-from intermute.core.errors import Deadlock, PatternTooBroad, ReservationEnded, TooMuchInTheWay
+from intermute.core.errors import Deadlock, PatternTooBroad, ReservationEnded, TooMuchInTheWay, UnknownReservation
 from intermute.core.events import EventType
 from intermute.core.ids import AgentId
+from intermute.core.reservation import Reservation
 from intermute.core.times import Now
 from intermute.core.wait_queue import Deadlock as Cycle
 from intermute.core.waiting_room import Span, Wait
@@ -21,8 +24,10 @@ from intermute.core.wishes import Wish
 from intermute.project.handlers.finding_views import claimed_targets, conflict_views
 from intermute.project.handlers.granting import grant, reservation_event_fields
 from intermute.project.handlers.meetings import Meeting, affordable_obstacles_in, meet, obstacles_in
+from intermute.project.handlers.reservation_views import active_view, row_view
 from intermute.project.state import ProjectState
-from intermute.project.transaction import Desk, Transaction
+from intermute.project.transaction import Desk, FromStore, Transaction
+from intermute.store import reservations as rows
 
 
 @dataclass(frozen=True, slots=True)
@@ -99,6 +104,9 @@ def admit_waiters(tx: Transaction) -> None:
 
 def _grant_turn(wait: Wait, tx: Transaction) -> None:
     reservation = grant(wait.wish, tx)
+    if wait.wish.once is not None:
+        narrow = Work(steps_max=limits.WAIT_LOOKUP_STEPS_MAX)
+        tx.keep(wait.wish.once, granted_turn_view(reservation, tx.state, tx.now, narrow))
     tx.emit(
         EventType.RESERVATION_GRANTED,
         {
@@ -108,6 +116,17 @@ def _grant_turn(wait: Wait, tx: Transaction) -> None:
         },
         audience=frozenset({reservation.holder}),
     )
+
+
+def granted_turn_view(
+    lease: Reservation, state: ProjectState, now: Now, work: Work, *, is_committed: bool = False
+) -> ReservationView:
+    """Return a grant as one who waited for it is told, with what it meets that does not stand in its way."""
+    try:
+        met = meet(lease.claim, state, work=work, is_committed=is_committed, is_past_queue=True)
+    except PatternTooBroad:  # It is granted all the same.
+        return active_view(lease, state, now, warnings=[])
+    return active_view(lease, state, now, warnings=conflict_views(met.warnings, state, now))
 
 
 def settle_queue(tx: Transaction) -> None:
@@ -191,3 +210,17 @@ def list_waiting(_query: ListWaiting, desk: Desk) -> WaitingList:
             name_of(AgentId(holder)): [name_of(AgentId(other)) for other in others] for holder, others in graph.items()
         },
     )
+
+
+def get_reservation(query: GetReservation, desk: Desk) -> Waiting | FromStore[ReservationView]:
+    """Return one reservation, active or ended, or what waits under this ticket."""
+    if (wait := desk.state.waiting.get(query.reservation_id)) is not None:
+        return waiting_view(wait, desk.state, desk.now, Work())
+
+    def work(connection: apsw.Connection) -> ReservationView:
+        row = rows.one(connection, query.reservation_id)
+        if row is None:
+            raise UnknownReservation(query.reservation_id)
+        return row_view(row, desk.state, desk.now)
+
+    return FromStore(work)

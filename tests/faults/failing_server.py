@@ -1,21 +1,24 @@
 """The real service, in a process that dies or crashes at a named point: a program for tests, `python failing_server.py serve …`.
 
 FAILPOINTS in the environment says where, separated by commas: `kill after COMMIT 17` ends the process with SIGKILL when the
-point is met for the 17th time, `crash before reply 5` raises there. The service itself has no hooks: a switch that ends it
+point is met for the 17th time, `crash before reply 5` raises there, and `hasty` makes replies that do not wait for their
+commit: the control. The service itself has no hooks: a switch that ends it
 would be a danger in production and cost something on the hottest path. So this program puts its own around a few public
 names, and watches SQLite from outside. A point that is never met fails the tests that count them.
 """
 
+import math
 import os
 import signal
 import sys
 from collections import Counter
-from collections.abc import Callable
-from functools import wraps
+from collections.abc import Awaitable, Callable, Sequence
+from functools import partial, wraps
 from pathlib import Path
 from typing import Any, Final, NoReturn
 
 import apsw
+import trio
 
 from intermute.cli.main import main
 from intermute.project.hub import Hub
@@ -43,7 +46,8 @@ class Failpoints:
     def __init__(self, text: str) -> None:
         self._met: Counter[str] = Counter()
         self._acts: dict[tuple[str, int], str] = {}
-        for each in filter(None, text.split(",")):
+        self.is_hasty = text == "hasty"
+        for each in filter(None, () if self.is_hasty else text.split(",")):
             action, when, what, number = each.split()
             assert action in {"kill", "crash"}, each
             assert f"{when} {what}" in POINTS, each
@@ -94,6 +98,28 @@ def _watch_statements(failpoints: Failpoints) -> None:
     apsw.connection_hooks.append(watch)
 
 
+def _reply_before_commits() -> None:
+    """Let every commit be reported at once and be made a little later."""
+    commit = writer.Writer.commit
+    give, take = trio.open_memory_channel[Callable[[], Awaitable[Any]]](math.inf)  # Any: nobody looks.
+    started: list[trio.lowlevel.Task] = []
+
+    async def work_off() -> None:
+        async for late in take:
+            await trio.sleep(0.02)
+            await late()
+
+    async def hasty(
+        self: writer.Writer, groups: Sequence[writer.Group], **named: Any
+    ) -> writer.Committed:  # Any: as there.
+        if not started:
+            started.append(trio.lowlevel.spawn_system_task(work_off))
+        give.send_nowait(partial(commit, self, groups, **named))
+        return writer.Committed(len(groups))
+
+    setattr(writer.Writer, "commit", hasty)  # noqa: B010 - a control that breaks what is right.
+
+
 class _File(apsw.VFSFile):
     def __init__(self, failpoints: Failpoints, name: str | apsw.URIFilename, flags: list[int]) -> None:
         self._failpoints = failpoints
@@ -128,6 +154,8 @@ def install(failpoints: Failpoints) -> apsw.VFS:
     _around(Envelope, "answer", failpoints, "before reply", "after reply")
     _around(Hub, "publish", failpoints, "before push", "after push")
     _watch_statements(failpoints)
+    if failpoints.is_hasty:
+        _reply_before_commits()
     setattr(writer, "WAL_PAGES_MAX", CHECKPOINT_PAGES)  # noqa: B010 - it is final, and meant to be, everywhere else.
     return _Vfs(failpoints)
 

@@ -33,7 +33,7 @@ bench: $(READY)  ## the benchmark: start-up, memory, lock table, claims, durable
 	$(BIN)/python -m loadtest $(ARGS)
 
 soak: $(READY)   ## the fault tests at length: disk, power cuts, histories, kills (shorter: ARGS="--kills 50 --cuts 500")
-	PYTHONPATH=tests/process:tests/project $(BIN)/python tests/faults/soak.py $(ARGS)
+	PYTHONPATH=.:tests/process:tests/project $(BIN)/python tests/faults/soak.py $(ARGS)
 
 lint: $(READY)   ## format and fix what can be fixed
 	$(BIN)/ruff format .

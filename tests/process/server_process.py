@@ -125,8 +125,11 @@ class ServerProcess:
         """Return the log line that says that it serves; fail if it ended instead."""
 
         def look() -> dict[str, Any] | None:
-            assert self.process.poll() is None, f"the server ended: {self.lines}"
+            has_ended = self.process.poll() is not None
+            if has_ended:
+                self._reading.join(PATIENCE_S)
             found = self.events("server.started")
+            assert found or not has_ended, f"the server ended: {self.lines}"
             return found[0] if found else None
 
         return until(look, "server.started")

@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: help run test demo bench lint openapi lock clean
+.PHONY: help run test demo bench soak lint openapi lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -31,6 +31,9 @@ demo: $(READY)   ## three agents share this repository; watch them collide and t
 
 bench: $(READY)  ## the benchmark: start-up, memory, lock table, claims, durable reservations
 	$(BIN)/python -m loadtest $(ARGS)
+
+soak: $(READY)   ## the fault tests at length: disk, power cuts, histories, kills (shorter: ARGS="--kills 50 --cuts 500")
+	PYTHONPATH=.:tests/process:tests/project $(BIN)/python tests/faults/soak.py $(ARGS)
 
 lint: $(READY)   ## format and fix what can be fixed
 	$(BIN)/ruff format .

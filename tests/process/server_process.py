@@ -12,9 +12,9 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
-from types import TracebackType
+from types import MappingProxyType, TracebackType
 from typing import Any, Self, TypeVar
 
 import httpx
@@ -58,9 +58,17 @@ def run_command(*arguments: str, cwd: Path, **changes: str) -> "subprocess.Compl
 
 
 class ServerProcess:
-    """One `intermute serve`. Resources: used as a context manager, it is gone afterwards."""
+    """One `intermute serve`, or another program like it. Resources: used as a context manager, it is gone afterwards."""
 
-    def __init__(self, home: Path, *options: str, command: str | None = "serve", port: int = 0) -> None:
+    def __init__(
+        self,
+        home: Path,
+        *options: str,
+        command: str | None = "serve",
+        port: int = 0,
+        program: Sequence[str] = ("-m", "intermute"),
+        changes: Mapping[str, str] = MappingProxyType({}),
+    ) -> None:
         self.home, self.data, self.keys_file = home, home / "data", home / "keys.yaml"
         home.mkdir(parents=True, exist_ok=True)
         chosen = ["--port", str(port), "--data", str(self.data), "--keys-file", str(self.keys_file)]
@@ -69,9 +77,9 @@ class ServerProcess:
         self._news = threading.Condition()
         with (home / "stdout").open("ab") as stdout:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "intermute", *arguments],
+                [sys.executable, *program, *arguments],
                 cwd=home,
-                env=environment(),
+                env=environment(**changes),
                 stdout=stdout,
                 stderr=subprocess.PIPE,
                 text=True,
@@ -117,8 +125,11 @@ class ServerProcess:
         """Return the log line that says that it serves; fail if it ended instead."""
 
         def look() -> dict[str, Any] | None:
-            assert self.process.poll() is None, f"the server ended: {self.lines}"
+            has_ended = self.process.poll() is not None
+            if has_ended:
+                self._reading.join(PATIENCE_S)
             found = self.events("server.started")
+            assert found or not has_ended, f"the server ended: {self.lines}"
             return found[0] if found else None
 
         return until(look, "server.started")

@@ -1,17 +1,12 @@
 """A disk that fails at any moment: no acknowledged write is lost, nothing is stored by half, every answer is true (G3, G19)."""
 
 import json
-import shutil
-from collections.abc import Awaitable, Callable
-from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
-import apsw
-import pytest
 import trio
 import trio.testing
-from fault_scenario import Outcome, Step, finds, half_states, lies, message, play, prove_alive
+from disk_walk import crash_image
 from faulty_vfs import Disk, Failure, faulty_disk
 from open_projects import DEMO, Service, serving, stored_events, stored_row
 from pytest import raises
@@ -23,97 +18,10 @@ from intermute.core.api.messages import Inbox, SendMessage
 from intermute.core.api.reservations import ListReservations, Reserve
 from intermute.core.breaker import BreakerState
 from intermute.core.errors import OutcomeUnknown, StorageFull, StorageUnavailable
-from intermute.store.directory import DataDirectory
 from intermute.store.writer import WAL_PAGES_MAX
 
 Result = TypeVar("Result")
 LETTER = SendMessage(sender="anna", to=["ben"], id="m1")
-
-
-def in_mocked_time(main: Callable[[], Awaitable[Result]]) -> Result:
-    """Run one simulation with a clock that leaps."""
-    return trio.run(main, clock=MockClock(autojump_threshold=0))
-
-
-async def simulate(root: Path, at: int, failure: Failure, *, is_sticky: bool) -> tuple[Outcome, Disk, int]:
-    """Play the scenario while the operation with this number fails; then prove that the project lives."""
-    with faulty_disk() as disk:
-        async with serving(root) as service:
-            disk.fail(at, failure, is_sticky=is_sticky)
-            outcome = await play(service)
-            operations = disk.operations
-            crash_image(root, root / "crashed")
-            disk.heal()
-            await prove_alive(service)
-    return outcome, disk, operations
-
-
-def crash_image(root: Path, target: Path) -> None:
-    """Copy what a process that is killed now leaves: files and logs, without the index in shared memory."""
-    target.mkdir()
-    for each in [*root.glob("*.db"), *root.glob("*.db-wal")]:
-        shutil.copy(each, target)
-
-
-@pytest.mark.parametrize(
-    ("failure", "is_sticky", "step"),
-    [(Failure.EIO, False, 1), (Failure.EIO, True, 4), (Failure.FULL, False, 4), (Failure.FULL, True, 4)],
-)
-def test_every_fault_is_answered_truly(tmp_path: Path, failure: Failure, is_sticky: bool, step: int) -> None:
-    """Wherever the disk fails, once or for good, the answers agree with the file, and the project recovers."""
-    _, _, operations = in_mocked_time(partial(simulate, tmp_path / "clean", 10**9, failure, is_sticky=False))
-    failures = 0
-
-    for at in range(1, operations + 1, step):
-        root = tmp_path / str(at)
-        outcome, disk, _ = in_mocked_time(partial(simulate, root, at, failure, is_sticky=is_sticky))
-        assert (at, disk.log[:1], lies(outcome, root)) == (at, disk.log[:1], [])
-        assert (at, disk.log[:1], half_states(root)) == (at, disk.log[:1], [])
-        assert (at, disk.log[:1], lies(outcome, root / "crashed")) == (at, disk.log[:1], [])
-        failures += bool(disk.failures)
-
-    assert failures > operations / step / 3
-
-
-def test_scenario_without_faults_is_stored(tmp_path: Path) -> None:
-    """Control: on a sound disk every step is answered with a reply but the one conflict that it contains."""
-    outcome, disk, operations = in_mocked_time(partial(simulate, tmp_path, 10**9, Failure.EIO, is_sticky=False))
-
-    assert {cls.__name__ for cls in outcome.classes} == {"ReservationConflict"}
-    assert lies(outcome, tmp_path) == half_states(tmp_path) == []
-    assert disk.failures == 0
-    assert operations > 100
-
-
-@pytest.mark.parametrize(
-    ("sql", "half_state"),
-    [
-        ("DELETE FROM recipients WHERE address = 'carl'", "a message has its recipients"),
-        ("DELETE FROM events WHERE cursor = 3", "cursors have no gap"),
-        ("UPDATE events SET type = 'x' WHERE type = 'reservation.created'", "a grant has its event"),
-        ("UPDATE events SET type = 'x' WHERE type = 'reservation.released'", "an end has its event"),
-        ("UPDATE project SET head = head + 1", "the head is the last cursor"),
-        ("UPDATE threads SET message_count = 7", "a thread counts its messages"),
-        ("UPDATE messages SET cursor = 1", "a message has its event"),
-    ],
-)
-def test_half_state_is_named(tmp_path: Path, sql: str, half_state: str) -> None:
-    """Control: a change that is stored by half is found."""
-    in_mocked_time(partial(simulate, tmp_path, 10**9, Failure.EIO, is_sticky=False))
-
-    apsw.Connection(str(DataDirectory(tmp_path).path_of(DEMO))).execute(sql)
-
-    assert half_state in half_states(tmp_path)
-
-
-def test_lie_is_named(tmp_path: Path) -> None:
-    """Control: a reply without its row and a refusal with one are both found."""
-    outcome, _, _ = in_mocked_time(partial(simulate, tmp_path, 10**9, Failure.EIO, is_sticky=False))
-    stored, lost = message("m1", "one"), Step(LETTER, finds("SELECT 1 WHERE 0"))
-
-    told = Outcome([*outcome.answers, (stored, StorageUnavailable()), (lost, object()), (stored, ValueError())])
-
-    assert len(lies(told, tmp_path)) == 2
 
 
 async def opened(service: Service) -> None:

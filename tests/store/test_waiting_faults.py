@@ -42,7 +42,7 @@ async def granted_on_a_failing_disk(root: Path, at: int, failure: Failure) -> tu
     return outcomes[0], [each.id for each in listed.reservations], disk.failures
 
 
-@pytest.mark.parametrize("failure", list(Failure))
+@pytest.mark.parametrize("failure", [Failure.EIO, Failure.FULL])
 @pytest.mark.parametrize("at", range(1, 8))
 def test_waiter_granted_on_a_failing_disk_holds_one_reservation(tmp_path: Path, failure: Failure, at: int) -> None:
     """Wherever the commit of its grant fails, what the call is told is what its agent holds."""

@@ -1,13 +1,14 @@
 """A disk that fails on demand: an apsw VFS under every file that is opened while it is in place.
 
-It counts what reaches the disk (write, sync, truncate, delete, and opening a file anew) and fails the n-th of them, once
-or from then on. A sync is counted and not carried out: nothing here is about power, and a hundred runs must be fast.
-Source: hazards.md, SQLite facts; guarantees.md G3.
+It counts what reaches the disk (write, sync, truncate, delete, and opening a file anew; reads apart from them) and lets the
+n-th fail, take long or be lost, once or from then on. A sync is counted and not carried out: nothing here is about power
+(see `power.py`), and a hundred runs must be fast. Source: hazards.md, SQLite facts; guarantees.md G3.
 """
 
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
+from typing import Final
 
 import apsw
 
@@ -20,6 +21,22 @@ class Failure(StrEnum):
 
     EIO = "eio"
     FULL = "full"
+    SHORT = "short"
+    """A read of the log returns half of what is there. Of the file itself this is no fault to SQLite, which takes the missing
+    half for zeros and may answer wrongly: it happens only where the file was cut off from outside (guarantees.md G18)."""
+    SLOW = "slow"
+    """The operation succeeds, and `Disk.when_slow` is called before it."""
+    LOST = "lost"
+    """A write or sync is reported as done, and is not: a disk that lies, which no promise survives."""
+
+
+_CAN_HIT: Final = {
+    Failure.EIO: frozenset({"read", "log read", "write", "sync", "truncate", "delete", "open"}),
+    Failure.FULL: frozenset({"write"}),
+    Failure.SHORT: frozenset({"log read"}),
+    Failure.SLOW: frozenset({"read", "log read", "write", "sync", "truncate", "delete", "open"}),
+    Failure.LOST: frozenset({"write", "sync"}),
+}
 
 
 class Disk:
@@ -29,6 +46,7 @@ class Disk:
         self.operations = 0
         self.failures = 0
         self.log: list[str] = []
+        self.when_slow: Callable[[], None] = lambda: None
         self._fail_at: int | None = None
         self._is_sticky = False
         self._failure = Failure.EIO
@@ -37,7 +55,10 @@ class Disk:
     def fail(
         self, at: int, failure: Failure = Failure.EIO, *, is_sticky: bool = False, only: str | None = None
     ) -> None:
-        """Fail the operation with this number, counted from now, or from it on everything; of one kind, or of all."""
+        """Fail the operation with this number, counted from now, or from it on everything; of one kind, or of all.
+
+        Reads are counted only where `only` is "read" or "log read".
+        """
         self.operations, self._fail_at, self._failure, self._is_sticky = 0, at, failure, is_sticky
         self._only = only
 
@@ -45,38 +66,46 @@ class Disk:
         """Work again."""
         self._fail_at = None
 
-    def count(self, what: str, *, can_be_full: bool) -> None:
-        """Count one operation, and fail it if it is its turn. Raises: apsw.IOError, apsw.FullError."""
-        if self._only not in (None, what):
-            return
+    def count(self, what: str) -> Failure | None:
+        """Count one operation; tell whether it is its turn to be short or lost. Raises: apsw.IOError, apsw.FullError."""
+        if what != self._only and (self._only is not None or what.endswith("read")):
+            return None
         self.operations += 1
         if self._fail_at is None or self.operations < self._fail_at:
-            return
-        if self.operations > self._fail_at and not self._is_sticky:
-            return
-        if self._failure is Failure.FULL and not can_be_full:
-            return
+            return None
+        if (self.operations > self._fail_at and not self._is_sticky) or what not in _CAN_HIT[self._failure]:
+            return None
         self.failures += 1
         self.log.append(what)
         if self._failure is Failure.FULL:
             raise apsw.FullError("disk full")
-        raise apsw.IOError(f"disk error: {what}")
+        if self._failure is Failure.EIO:
+            raise apsw.IOError(f"disk error: {what}")
+        if self._failure is Failure.SLOW:
+            self.when_slow()
+        return self._failure
 
 
 class _File(apsw.VFSFile):
     def __init__(self, disk: Disk, name: str | apsw.URIFilename, flags: list[int]) -> None:
         self._disk = disk
+        self._read = "log read" if apsw.SQLITE_OPEN_WAL & flags[0] else "read"
         super().__init__(_REAL, name, flags)
 
+    def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - apsw's name.
+        failure = self._disk.count(self._read)
+        data = super().xRead(amount, offset)
+        return data[: len(data) // 2] if failure is Failure.SHORT else data
+
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - apsw's name.
-        self._disk.count("write", can_be_full=True)
-        super().xWrite(data, offset)
+        if self._disk.count("write") is not Failure.LOST:
+            super().xWrite(data, offset)
 
     def xSync(self, flags: int) -> None:  # noqa: ARG002, N802 - apsw's signature.
-        self._disk.count("sync", can_be_full=False)
+        self._disk.count("sync")
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802 - apsw's name.
-        self._disk.count("truncate", can_be_full=False)
+        self._disk.count("truncate")
         super().xTruncate(newsize)
 
     def excepthook(self, *_error: object) -> bool:
@@ -91,11 +120,11 @@ class _Vfs(apsw.VFS):
 
     def xOpen(self, name: str | apsw.URIFilename | None, flags: list[int]) -> apsw.VFSFile:  # noqa: N802 - apsw's name.
         assert name is not None, "no temporary files: temp_store is MEMORY"
-        self._disk.count("open", can_be_full=False)
+        self._disk.count("open")
         return _File(self._disk, name, flags)
 
     def xDelete(self, filename: str, syncdir: bool) -> None:  # noqa: N802 - apsw's name.
-        self._disk.count("delete", can_be_full=False)
+        self._disk.count("delete")
         super().xDelete(filename, syncdir)
 
     def excepthook(self, *_error: object) -> bool:

@@ -114,7 +114,7 @@ class Town:
             heard.extend([event["text"]] if "text" in event else [])
 
         async def listener() -> None:
-            await self._app(scope, trio.sleep_forever, send)  # type: ignore[arg-type] # it never receives.
+            await self._app(scope, trio.sleep_forever, send)
 
         self._nursery.start_soon(listener)
         await trio.testing.wait_all_tasks_blocked()

@@ -8,6 +8,12 @@ from typing import Final
 
 # Bodies and pages
 BODY_BYTES_MAX: Final = 1024 * 1024  # contract.md 0.2: the original's cap where it has one; here for every body.
+BODY_DEPTH_MAX: Final = 32  # levels of arrays and objects; our own deepest input has five (guarantees.md T11).
+BODY_VALUES_MAX: Final = 10_000  # values in one body; with more, objects of Python cost ten times what the bytes do.
+BODY_VALUES_OF_SYMBOLS_MAX: Final = (
+    100_000  # values in one upload of symbols; as many as its own limits allow, and some.
+)
+BODY_INTEGER_MAX: Final = 2**53 - 1  # what every JSON reader takes for the same number (RFC 8259, section 6).
 PAGE_DEFAULT: Final = 100  # rows; the original's inbox page.
 PAGE_MAX: Final = 1000  # rows; the original's largest page. At 1 KiB a row a page stays near 1 MiB.
 PAGE_CHARS_MAX: Final = (

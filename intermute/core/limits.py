@@ -102,6 +102,7 @@ WAIT_MAX_S: Final = 55  # seconds of a long poll; below the 60 s at which common
 EVENT_TAIL_MAX: Final = 1024  # events the hub keeps in memory, so that live readers need no disk.
 EVENT_TAIL_CHARS_MAX: Final = 1024 * 1024  # characters of those; a change of metadata may have half as many.
 SUBSCRIBERS_PER_PROJECT_MAX: Final = 1024  # sockets and waiting readers; guarantees.md T10.
+SUBSCRIBERS_PER_READER_MAX: Final = 256  # of those, by one agent, or by one key that names no agent; guarantees.md T10.
 ABSENT_READERS_MAX: Final = (
     1024  # sockets and waiting readers of all projects that do not exist yet; as of one that does.
 )

@@ -9,9 +9,9 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from intermute.core.agents import Caller, hash_of_token
+from intermute.core.agents import Caller, Identity, hash_of_token
 from intermute.core.errors import Unauthorized
-from intermute.core.ids import ProjectName
+from intermute.core.ids import AgentId, ProjectName
 from intermute.web.answer import Call, Peer
 from intermute.web.keys import Keys, KeysRefused, load_keys
 
@@ -114,3 +114,14 @@ def authenticate(call: Call, keys: Keys) -> Principal:
     if project is None:
         raise Unauthorized
     return Principal(project, Caller(is_local=False, claims=claims, token_hash=token_hash))
+
+
+def reader_of(identity: Identity, caller: Caller, asked_as: AgentId | None) -> str | None:
+    """Return under what a reader of the log is counted: its agent, or the key; None for a local caller that names no agent.
+
+    Args: asked_as: the agent whose socket it is, where it says no more of itself.
+    """
+    agent = identity.address or asked_as
+    if agent is not None:
+        return f"agent {agent}"
+    return None if caller.is_local else "key"

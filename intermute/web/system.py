@@ -18,7 +18,7 @@ from intermute.core.pages import page_size
 from intermute.project.project import Project
 from intermute.project.registry import Registry
 from intermute.web.answer import Answer
-from intermute.web.auth import Principal
+from intermute.web.auth import Principal, reader_of
 from intermute.web.health import HealthReport
 from intermute.web.openapi import openapi_document
 
@@ -48,7 +48,7 @@ async def list_events(
     identity = opened.identify(principal.caller)
     if query.agent:  # As an agent's socket: whoever proves who it is sees its own part of the log.
         act_as(identity, opened.known_state().agents.canonical(query.agent))
-    with opened.hub.subscription():
+    with opened.hub.subscription(reader_of(identity, principal.caller, None)):
         page = await _look(opened, query, cursor)
         if page.events or page.cursor < opened.hub.head:
             return page

@@ -20,17 +20,16 @@ from typing import Final
 import apsw
 import trio
 
-from intermute import __version__
+from intermute import __version__, preflight
 from intermute.config import Settings
 from intermute.project.clock import SystemClock
 from intermute.project.registry import CHILD_PREFIX, Registry
-from intermute.store.connection import SQLITE_OLDEST, sqlite_version
 from intermute.store.diagnosis import examine
 from intermute.store.directory import DataDirectory, DirectoryRefused
 from intermute.store.migrate import known_migrations
 from intermute.web.auth import KeyRing
 from intermute.web.front import Front
-from intermute.web.gate import LOCAL_HOSTS, Gate
+from intermute.web.gate import Gate
 from intermute.web.health import HealthReport
 from intermute.web.keys import DEV_PROJECT, Keys, KeysRefused, bootstrap, is_private, load_keys
 from intermute.web.lane import build_app
@@ -143,10 +142,8 @@ async def serve_intermute(
 
     `task_status` is started with the URLs once requests are answered. Raises: StartRefused, ChildEscalated.
     """
-    if sqlite_version() < SQLITE_OLDEST:
-        raise StartRefused(
-            f"SQLite {apsw.sqlite_lib_version()} is too old: install apsw {'.'.join(map(str, SQLITE_OLDEST))} or newer"
-        )
+    if (outdated := preflight.outdated()) is not None:
+        raise StartRefused(outdated)
     directory = DataDirectory(settings.data)
     try:
         directory.prepare()
@@ -155,7 +152,7 @@ async def serve_intermute(
         raise StartRefused(str(refused)) from refused
     try:
         keys = _load_keys(settings, log)
-        listeners = _listen(settings, log)
+        listeners = _listen(settings, keys, log)
         _log_diagnostics(settings, directory, keys, listeners, log)
         await _supervise(settings, directory, keys, listeners, log, stop, task_status)
     finally:
@@ -174,23 +171,36 @@ def _load_keys(settings: Settings, log: Log) -> Keys:
         raise StartRefused(str(refused)) from refused
 
 
-def _listen(settings: Settings, log: Log) -> list[Listener]:
+def _listen(settings: Settings, keys: Keys, log: Log) -> list[Listener]:
     listeners: list[Listener] = []
     try:
         listeners.append(open_tcp_listener(settings.host, settings.port))
+        host = listeners[0].host or ""
+        undue = preflight.undue_trust([host], allows_local=keys.allows_local, is_accepted=settings.trusts_local)
+        if undue is not None:
+            raise StartRefused(undue)
         if settings.socket is not None:
             listeners.append(open_unix_listener(settings.socket))
-    except ListenError as error:
+    except (ListenError, StartRefused) as error:
         for listener in listeners:
             listener.close()
-        raise StartRefused(error.strerror) from error
-    if settings.host not in LOCAL_HOSTS and f"[{settings.host}]" not in LOCAL_HOSTS:
-        log(
-            "server.not_loopback",
-            host=settings.host,
-            advice="traffic is not encrypted; callers from outside need a key",
-        )
+        raise StartRefused(error.strerror if isinstance(error, ListenError) else str(error)) from error
+    if not preflight.is_loopback(host):
+        log("server.not_loopback", host=host, advice="traffic is not encrypted; callers from outside need a key")
     return listeners
+
+
+def _may_trust(settings: Settings, listeners: Sequence[Listener]) -> bool:
+    return settings.trusts_local or all(preflight.is_loopback(each.host) for each in listeners if each.host is not None)
+
+
+def _server_limits(log: Log) -> ServerLimits:
+    wished = ServerLimits()
+    descriptors = preflight.raise_descriptor_limit(wished)
+    limits = preflight.fitted(wished, descriptors)
+    if limits != wished:
+        log("server.few_descriptors", descriptors=descriptors, connections=limits.connections_max)
+    return limits
 
 
 def _log_diagnostics(
@@ -224,17 +234,18 @@ async def _supervise(
         registry = Registry(directory, supervisor, SystemClock(), secrets.randbits, log, batch_max=settings.batch_max)
         front = Front(
             registry,
-            KeyRing(settings.keys_file, keys, trio.current_time, log),
+            KeyRing(settings.keys_file, keys, trio.current_time, log, may_trust_local=_may_trust(settings, listeners)),
             Gate(settings.allowed_hosts),
             Surroundings(registry, HealthReport(registry, supervisor)),
             log,
         )
         web_done = trio.Event()
+        limits = _server_limits(log)
         app = build_app(front, Sockets(front), log)
 
         async def web(child: Child) -> None:
             async with trio.open_nursery() as nursery:
-                urls = await nursery.start(partial(serve, app, listeners, limits=ServerLimits(), stop=stop, log=log))
+                urls = await nursery.start(partial(serve, app, listeners, limits=limits, stop=stop, log=log))
                 child.started()
                 log("server.started", addresses=",".join(urls))
             web_done.set()

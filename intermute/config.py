@@ -30,5 +30,7 @@ class Settings:
     keys_file: Path
     log_format: LogFormat = LogFormat.TEXT
     allowed_hosts: frozenset[str] = field(default_factory=frozenset)
+    trusts_local: bool = False
+    """Local callers need no key, even where other machines reach the address (guarantees.md T4)."""
     batch_max: int = BATCH_MAX
     """Commands in one commit; 1 is one commit a request, which only the benchmark wants."""

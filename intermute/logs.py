@@ -19,7 +19,7 @@ WARNINGS: Final = frozenset(
         "actor.parked", "storage.fault", "storage.read_fault", "storage.close_failed", "project.close_failed",
         "keys.reload_failed", "keys.readable_by_others",
         "watchdog.found", "server.not_loopback", "server.accept_failed", "server.full",
-        "server.peer_refused", "connection.stalled",
+        "server.crowded", "server.few_descriptors", "server.peer_refused", "connection.stalled",
     }
 )  # fmt: skip
 """Degraded, but served (style.md 36)."""
@@ -57,7 +57,7 @@ class _TextLines(logging.Formatter):
         trace = fields.get("traceback")
         shown = " ".join(f"{name}={_quoted(value)}" for name, value in fields.items() if name != "traceback")
         line = f"{_time(record)} {record.levelname} {record.getMessage()} {shown}".rstrip()
-        return f"{line}\n{trace.rstrip()}" if trace else line
+        return f"{line}\n{_tame(trace.rstrip())}" if trace else line
 
 
 class _JsonLines(logging.Formatter):
@@ -82,6 +82,14 @@ def _is_plain(value: object) -> bool:
 
 def _cut(text: str, name: str) -> str:
     return text if name == "traceback" else text[:_FIELD_CHARS_MAX]
+
+
+def _tame(trace: str) -> str:
+    """Return a traceback with every line indented, so that none passes for a line of the log, and every character printable."""
+    lines = trace.splitlines()
+    return "\n".join(
+        "  " + "".join(each if each.isprintable() else ascii(each)[1:-1] for each in line) for line in lines
+    )
 
 
 def _quoted(value: object) -> str:

@@ -65,13 +65,18 @@ def cli(context: click.Context) -> None:
 @click.option(
     "--allow-host", multiple=True, metavar="NAME", help="A further name in the Host header to answer to; repeatable."
 )
+@click.option(
+    "--trust-local-callers",
+    is_flag=True,
+    help="Let local callers in without a key although other machines reach --host.",
+)
 @click.option("--log-format", default="text", show_default=True, type=click.Choice([each.value for each in LogFormat]))
 @click.option(
     "--batch-max", default=BATCH_MAX, hidden=True, type=click.IntRange(1, BATCH_MAX), help="Commands in one commit."
 )
 def serve(
     host: str, port: int, data: Path, socket: Path | None, keys_file: Path | None, allow_host: tuple[str, ...],
-    log_format: str, batch_max: int,
+    trust_local_callers: bool, log_format: str, batch_max: int,
 ) -> None:  # fmt: skip
     """Serve until SIGTERM or SIGINT."""
     settings = Settings(
@@ -81,6 +86,7 @@ def serve(
         socket=socket,
         keys_file=keys_file or keys_path(os.environ),
         allowed_hosts=frozenset(allow_host),
+        trusts_local=trust_local_callers,
         log_format=LogFormat(log_format),
         batch_max=batch_max,
     )

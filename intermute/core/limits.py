@@ -8,6 +8,12 @@ from typing import Final
 
 # Bodies and pages
 BODY_BYTES_MAX: Final = 1024 * 1024  # contract.md 0.2: the original's cap where it has one; here for every body.
+BODY_DEPTH_MAX: Final = 32  # levels of arrays and objects; our own deepest input has five (guarantees.md T11).
+BODY_VALUES_MAX: Final = 10_000  # values in one body; with more, objects of Python cost ten times what the bytes do.
+BODY_VALUES_OF_SYMBOLS_MAX: Final = (
+    100_000  # values in one upload of symbols; as many as its own limits allow, and some.
+)
+BODY_INTEGER_MAX: Final = 2**53 - 1  # what every JSON reader takes for the same number (RFC 8259, section 6).
 PAGE_DEFAULT: Final = 100  # rows; the original's inbox page.
 PAGE_MAX: Final = 1000  # rows; the original's largest page. At 1 KiB a row a page stays near 1 MiB.
 PAGE_CHARS_MAX: Final = (
@@ -108,6 +114,7 @@ WAIT_MAX_S: Final = 55  # seconds of a long poll; below the 60 s at which common
 EVENT_TAIL_MAX: Final = 1024  # events the hub keeps in memory, so that live readers need no disk.
 EVENT_TAIL_CHARS_MAX: Final = 1024 * 1024  # characters of those; a change of metadata may have half as many.
 SUBSCRIBERS_PER_PROJECT_MAX: Final = 1024  # sockets and waiting readers; guarantees.md T10.
+SUBSCRIBERS_PER_READER_MAX: Final = 256  # of those, by one agent, or by one key that names no agent; guarantees.md T10.
 ABSENT_READERS_MAX: Final = (
     1024  # sockets and waiting readers of all projects that do not exist yet; as of one that does.
 )

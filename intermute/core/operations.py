@@ -10,6 +10,7 @@ from typing import Any, Final
 
 import msgspec
 
+from intermute.core import limits
 from intermute.core.api import (
     agents,
     audit,
@@ -116,6 +117,8 @@ class Operation(msgspec.Struct, frozen=True, kw_only=True):
     is_idempotent: bool = True
     may_lack_body: bool = False
     needs_auth: bool = True
+    values_max: int = limits.BODY_VALUES_MAX
+    """How many values a body may have."""
     text: Callable[[Any, Any], str] | None = None  # Any: the operation's input and output.
     """Where the answer has a second form, as plain text for a caller whose Accept prefers it: the text of an answer."""
 
@@ -261,7 +264,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     _row("PATCH", "/api/projects/{project:path}/settings", settings.ChangeSettings, settings.SettingsView,
          errors=(SettingsInUse,)),
     _row("PUT", "/api/projects/{project:path}/symbols", symbols.UploadSymbols, symbols.SymbolIndexView,
-         errors=(SymbolIndexFull,)),
+         values_max=limits.BODY_VALUES_OF_SYMBOLS_MAX, errors=(SymbolIndexFull,)),
     _row("GET", "/api/projects/{project:path}/symbols", symbols.GetSymbols, symbols.SymbolIndexView),
     _row("DELETE", "/api/projects/{project:path}/symbols", symbols.DropSymbols, symbols.SymbolIndexView),
     _row("GET", "/api/projects", system.ListProjects, system.ProjectList, project=ProjectRule.NONE),

@@ -4,7 +4,7 @@ The newest events stay in memory, so that live readers need no disk; whoever is 
 Nothing is pushed from a request handler: only the actor publishes, after its commit (design.md 3.4).
 """
 
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import islice
@@ -22,6 +22,7 @@ class Hub:
     def __init__(self) -> None:
         self.head = 0
         self.subscribers = 0
+        self._subscribers_of: Counter[str] = Counter()
         self._tail: deque[Event] = deque()
         self._tail_from = 0
         self._tail_chars = 0
@@ -61,15 +62,23 @@ class Hub:
         return list(islice(self._tail, skip, skip + limit))
 
     @contextmanager
-    def subscription(self) -> Iterator[None]:
-        """Count the caller as a reader while the block lasts. Raises: TooManySubscribers."""
+    def subscription(self, reader: str | None = None) -> Iterator[None]:
+        """Count the caller as a reader while the block lasts; a named one has a bound of its own. Raises: TooManySubscribers."""
         if self.subscribers >= limits.SUBSCRIBERS_PER_PROJECT_MAX:
             raise TooManySubscribers
+        if reader is not None:
+            if self._subscribers_of.get(reader, 0) >= limits.SUBSCRIBERS_PER_READER_MAX:
+                raise TooManySubscribers(is_one_reader=True)
+            self._subscribers_of[reader] += 1
         self.subscribers += 1
         try:
             yield
         finally:
             self.subscribers -= 1
+            if reader is not None:
+                self._subscribers_of[reader] -= 1
+                if not self._subscribers_of[reader]:
+                    del self._subscribers_of[reader]
 
     async def wait_beyond(self, cursor: int) -> None:
         """Return once the log's head is beyond the cursor; always a checkpoint. Raises: ShuttingDown, once it is closed."""

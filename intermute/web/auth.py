@@ -9,13 +9,21 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from intermute.core.agents import Caller, hash_of_token
+from intermute.core.agents import Caller, Identity, hash_of_token
 from intermute.core.errors import Unauthorized
-from intermute.core.ids import ProjectName
+from intermute.core.ids import AgentId, ProjectName
 from intermute.web.answer import Call, Peer
 from intermute.web.keys import Keys, KeysRefused, load_keys
 
-FORWARDING_HEADERS: Final = frozenset({"forwarded", "via", "x-real-ip"})
+FORWARDING_HEADERS: Final = frozenset(
+    {
+        "forwarded", "via", "x-real-ip", "x-client-ip", "x-cluster-client-ip", "x-remote-ip", "x-remote-addr", "x-proxyuser-ip",
+        "true-client-ip", "cf-connecting-ip", "cf-connecting-ipv6", "fastly-client-ip", "fly-client-ip", "client-ip",
+        "x-envoy-external-address", "x-azure-clientip", "x-appengine-user-ip", "cdn-loop",
+    }
+)  # fmt: skip
+"""Whoever forwards calls adds one of these; there is no list of all, so they only ever take the privilege away."""
+FORWARDING_PREFIXES: Final = ("x-forwarded", "x-original-", "x-arr-")
 _RELOAD_EVERY_S: Final = 1.0  # seconds between looks at the file's time stamp; a rotated key works a second later.
 
 
@@ -35,8 +43,18 @@ class Principal:
 class KeyRing:
     """The keys in force. Never blocks for more than a look at one small file."""
 
-    def __init__(self, path: Path, keys: Keys, mono_s: Callable[[], float], log: Callable[..., None]) -> None:
+    def __init__(
+        self,
+        path: Path,
+        keys: Keys,
+        mono_s: Callable[[], float],
+        log: Callable[..., None],
+        *,
+        may_trust_local: bool = True,
+    ) -> None:
+        """Args: may_trust_local: False where a file that lets local callers in without a key would have kept us from starting."""
         self._path, self._keys, self._mono_s, self._log = path, keys, mono_s, log
+        self._may_trust_local = may_trust_local
         self._looked_at_s = mono_s()
         self._stamp = self._read_stamp()
 
@@ -53,7 +71,10 @@ class KeyRing:
 
     def _reload(self) -> None:
         try:
-            self._keys = load_keys(self._path)
+            found = load_keys(self._path)
+            if found.allows_local and not self._may_trust_local:
+                raise KeysRefused("allow_localhost_without_auth must stay false: other machines reach this server")
+            self._keys = found
         except KeysRefused as refused:
             self._log("keys.reload_failed", file=str(self._path), error=str(refused))
         else:
@@ -69,7 +90,7 @@ class KeyRing:
 
 def is_local(peer: Peer, call: Call) -> bool:
     """Tell whether the call comes from this machine, with no header that says otherwise."""
-    if any(name in FORWARDING_HEADERS or name.startswith("x-forwarded") for name, _ in call.headers):
+    if any(name in FORWARDING_HEADERS or name.startswith(FORWARDING_PREFIXES) for name, _ in call.headers):
         return False
     if peer.is_unix:
         return True
@@ -93,3 +114,14 @@ def authenticate(call: Call, keys: Keys) -> Principal:
     if project is None:
         raise Unauthorized
     return Principal(project, Caller(is_local=False, claims=claims, token_hash=token_hash))
+
+
+def reader_of(identity: Identity, caller: Caller, asked_as: AgentId | None) -> str | None:
+    """Return under what a reader of the log is counted: its agent, or the key; None for a local caller that names no agent.
+
+    Args: asked_as: the agent whose socket it is, where it says no more of itself.
+    """
+    agent = identity.address or asked_as
+    if agent is not None:
+        return f"agent {agent}"
+    return None if caller.is_local else "key"

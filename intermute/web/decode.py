@@ -15,8 +15,9 @@ from typing import Any, Final, get_args, get_origin
 import msgspec
 
 from intermute.core.api.fields import PATTERN_HINTS
-from intermute.core.errors import InvalidRequest, MalformedJson
+from intermute.core.errors import InvalidRequest
 from intermute.core.operations import LEGACY_FIELDS, LEGACY_QUERY, Operation
+from intermute.web.body import json_object
 
 _REGEX_TEXT: Final = re.compile(r"matching regex '(.*)'", re.DOTALL)
 _INNER_UNKNOWN: Final = re.compile(r"Object contains unknown field `(.*)`", re.DOTALL)
@@ -79,7 +80,15 @@ def decode(operation: Operation, path: Mapping[str, str], query: Sequence[tuple[
     fields = fields_of(operation.input)
     _take(operation, _from_text(query, fields), fields, values, problems, is_text=True, source="query")
     if operation.takes_body and (body.strip() or not operation.may_lack_body):
-        _take(operation, _json_object(body), fields, values, problems, is_text=False, source="body")
+        _take(
+            operation,
+            json_object(body, values_max=operation.values_max),
+            fields,
+            values,
+            problems,
+            is_text=False,
+            source="body",
+        )
     _take(operation, path, fields, values, problems, is_text=True, source="path")
     known = {problem[0] for problem in problems}
     problems += [
@@ -90,24 +99,6 @@ def decode(operation: Operation, path: Mapping[str, str], query: Sequence[tuple[
     if problems:
         raise InvalidRequest(problems)
     return operation.input(**values)
-
-
-def _json_object(body: bytes) -> Mapping[str, object]:
-    if not body.strip():
-        raise MalformedJson("the body is empty")
-    try:
-        decoded = msgspec.json.decode(body)
-    except msgspec.DecodeError as error:
-        raise MalformedJson(str(error).removeprefix("JSON is malformed: ")) from None
-    except UnicodeDecodeError:
-        raise MalformedJson("it is not valid UTF-8") from None
-    except RecursionError:
-        raise MalformedJson("it is nested too deeply") from None
-    if decoded is None:
-        return {}
-    if not isinstance(decoded, dict):
-        raise MalformedJson(f"it is a {type(decoded).__name__}, not an object")
-    return decoded
 
 
 def _from_text(pairs: Sequence[tuple[str, str]], fields: Mapping[str, _Field]) -> Mapping[str, object]:
@@ -137,10 +128,15 @@ def _take(
     is_text: bool,
     source: str,
 ) -> None:
+    seen: set[str] = set()
     for name, value in given.items():
         if len(problems) >= _PROBLEMS_MAX:
             return
         field = fields.get(name) or fields.get(name.lower())
+        if field is not None and source == "body":
+            if field.name in seen:  # In two spellings: which of them is meant, the order of names must not decide.
+                problems.append((field.name, "comes twice, in small and in capital letters"))
+            seen.add(field.name)
         if field is None:
             if not _is_ignored(name, source):
                 problems.append((name[:_SHOWN_NAME_CHARS], _unknown(name, fields)))

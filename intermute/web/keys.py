@@ -9,6 +9,7 @@ import hashlib
 import hmac
 import os
 import secrets
+import stat
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -22,6 +23,7 @@ DEFAULT_FILE: Final = Path("intermute.keys.yaml")
 DEV_PROJECT: Final = "dev"
 HASHED: Final = "sha256:"
 _KEY_BYTES: Final = 32
+_FILE_CHARS_MAX: Final = 1024 * 1024  # characters; ten thousand keys need half of it. A guess, revisit.
 
 
 class KeysRefused(Exception):
@@ -108,9 +110,15 @@ def _digest(key: str) -> bytes:
 
 def _load_document(path: Path) -> dict[str, Any]:  # Any: see parse_keys.
     try:
-        text = path.read_text(encoding="utf-8")
+        # Without waiting: a pipe in its place would hold up the start, or the whole service when it is read again.
+        with os.fdopen(os.open(path, os.O_RDONLY | os.O_NONBLOCK | os.O_CLOEXEC), encoding="utf-8") as file:
+            # Of the open file, so that nothing can be put in its place between the look and the reading.
+            _check_owner(path, os.fstat(file.fileno()))
+            text = file.read(_FILE_CHARS_MAX + 1)
     except (OSError, UnicodeDecodeError) as error:
         raise KeysRefused(f"auth init: read keys file: {error}") from error
+    if len(text) > _FILE_CHARS_MAX:
+        raise KeysRefused(f"auth init: read keys file: it is longer than {_FILE_CHARS_MAX} characters")
     try:
         document = yaml.safe_load(text)
     except yaml.YAMLError as error:
@@ -128,6 +136,16 @@ def _load_document(path: Path) -> dict[str, Any]:  # Any: see parse_keys.
     if not isinstance(document, dict):
         raise KeysRefused("auth init: parse keys file: the file must hold a mapping")
     return document
+
+
+def _check_owner(path: Path, found: os.stat_result) -> None:
+    """Refuse a file into which another user could write a key of its own (guarantees.md T27)."""
+    if not stat.S_ISREG(found.st_mode):
+        raise KeysRefused(f"auth init: read keys file: {path} is not a file")
+    if found.st_uid not in (0, os.getuid()):
+        raise KeysRefused(f"auth init: read keys file: {path} belongs to another user: make it yours, with mode 0600")
+    if found.st_mode & stat.S_IWOTH:
+        raise KeysRefused(f"auth init: read keys file: every user can write to {path}: run chmod 600 on it")
 
 
 def is_private(path: Path) -> bool:

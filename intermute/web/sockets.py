@@ -21,6 +21,7 @@ from intermute.core.ids import ProjectName
 from intermute.core.operations import Operation
 from intermute.project.project import Project
 from intermute.web.answer import Answer, Call
+from intermute.web.auth import reader_of
 from intermute.web.decode import decode
 from intermute.web.errors import error_answer
 from intermute.web.front import Front
@@ -60,6 +61,7 @@ class _Subscription:
     project: Project
     cursor: int
     asked_as: str | None
+    reader: str | None
     types: frozenset[str] | None
 
 
@@ -95,7 +97,7 @@ class Sockets:
 
     async def _follow(self, socket: Websocket, wish: _Wish) -> None:
         subscription = await self._subscription(wish)
-        with subscription.project.hub.subscription():
+        with subscription.project.hub.subscription(subscription.reader):
             await socket.accept()
             await _stream(socket, partial(_write, socket, subscription))
 
@@ -111,7 +113,7 @@ class Sockets:
                 registry.arrivals.check_open()
                 subscription = await self._subscription(wish)
                 subscription.cursor = cursor
-                with subscription.project.hub.subscription():
+                with subscription.project.hub.subscription(subscription.reader):
                     return await _write(socket, subscription)
             except DomainError as error:
                 return _told(error, cursor)
@@ -122,10 +124,12 @@ class Sockets:
 
     async def _subscription(self, wish: _Wish) -> _Subscription:
         project = await self._front.registry.project(wish.project)
-        _check_reader(project.identify(wish.caller), wish, project.known_state().agents)
+        identity, directory = project.identify(wish.caller), project.known_state().agents
+        _check_reader(identity, wish, directory)
         query = wish.query
+        reader = reader_of(identity, wish.caller, directory.canonical(query.agent or "") if wish.is_of_agent else None)
         cursor = project.hub.head if query.since_cursor is None else query.since_cursor
-        return _Subscription(project, cursor, query.agent, parse_types(query.type))
+        return _Subscription(project, cursor, query.agent, reader, parse_types(query.type))
 
 
 def _check_reader(identity: Identity, wish: _Wish, directory: Directory) -> None:

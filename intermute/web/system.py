@@ -18,7 +18,7 @@ from intermute.core.pages import page_size
 from intermute.project.project import Project
 from intermute.project.registry import Registry
 from intermute.web.answer import Answer
-from intermute.web.auth import Principal
+from intermute.web.auth import Principal, reader_of
 from intermute.web.health import HealthReport
 from intermute.web.openapi import openapi_document
 
@@ -48,7 +48,7 @@ async def list_events(
     identity = opened.identify(principal.caller)
     if query.agent:  # As an agent's socket: whoever proves who it is sees its own part of the log.
         act_as(identity, opened.known_state().agents.canonical(query.agent))
-    with opened.hub.subscription():
+    with opened.hub.subscription(reader_of(identity, principal.caller, None)):
         page = await _look(opened, query, cursor)
         if page.events or page.cursor < opened.hub.head:
             return page
@@ -119,9 +119,9 @@ def _visible_project(asked: str | None, principal: Principal | None) -> str | No
 
 
 async def ready(
-    _query: api.Ready, _project: ProjectName | None, _principal: Principal | None, around: Surroundings
+    _query: api.Ready, _project: ProjectName | None, principal: Principal | None, around: Surroundings
 ) -> Answer:
-    """Return 200 while everything is in order, else 503 with what is not."""
+    """Return 200 while everything is in order, else 503; how many parts are not is for local callers (guarantees.md G23)."""
     await trio.lowlevel.checkpoint()
     ailing = around.health.ailing()
     if not ailing:
@@ -130,7 +130,7 @@ async def ready(
         "error": "degraded",
         "message": "Some part is out of order: call GET /health on the server itself for the details.",
         "status": "degraded",
-        "count": len(ailing),
+        **({"count": len(ailing)} if principal is not None and principal.is_local else {}),
     }
     return Answer(503, msgspec.json.encode(body) + b"\n", {"Retry-After": "5"})
 

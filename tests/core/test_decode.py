@@ -51,6 +51,12 @@ def test_decode_null_is_absent() -> None:
     assert problems("SendMessage", '{"from": null, "to": ["b"]}') == {"from": "is required"}
 
 
+def test_decode_refuses_a_field_in_two_spellings() -> None:
+    """Of two spellings of one field neither is taken: otherwise the order of names would decide (guarantees.md T11)."""
+    for body in ('{"from": "a", "to": ["b"], "From": "c"}', '{"FROM": "a", "to": ["b"], "from": "a"}'):
+        assert set(problems("SendMessage", body)) == {"from"}
+
+
 def test_decode_names_match_in_any_case() -> None:
     """As Go's decoder does it."""
     assert decoded("SendMessage", '{"FROM": "a", "To": ["b"]}').sender == "a"
@@ -145,7 +151,11 @@ def test_decode_never_fails_but_by_refusing(body: bytes) -> None:
 
 
 json_values = st.recursive(
-    st.none() | st.booleans() | st.integers() | st.floats(allow_nan=False) | st.text(max_size=10),
+    st.none()
+    | st.booleans()
+    | st.integers(-(2**53) + 1, 2**53 - 1)
+    | st.floats(allow_nan=False)
+    | st.text(max_size=10),
     lambda inner: st.lists(inner, max_size=3) | st.dictionaries(st.text(max_size=5), inner, max_size=3),
     max_leaves=8,
 )

@@ -194,6 +194,43 @@ def test_file_that_others_can_read_is_complained_of(tmp_path: Path, mode: int, w
         assert len(running.events("keys.readable_by_others")) == warnings
 
 
+@pytest.mark.parametrize(("mode", "is_refused"), [(0o600, False), (0o664, False), (0o602, True), (0o666, True)])
+def test_file_that_everybody_can_write_is_refused(tmp_path: Path, mode: int, is_refused: bool) -> None:
+    """Whoever could write to the file could give himself a key (guarantees.md T27)."""
+    path = tmp_path / "keys.yaml"
+    path.write_text(keys_text("k-1"))
+    path.chmod(mode)
+
+    if not is_refused:
+        assert load_keys(path).project_of("k-1")
+        return
+    with pytest.raises(KeysRefused, match="every user can write"):
+        load_keys(path)
+
+
+@pytest.mark.skipif(os.getuid() != 0, reason="only root can give a file away")
+def test_file_of_another_user_is_refused(tmp_path: Path) -> None:
+    """Another user's file says whatever that user likes."""
+    path = tmp_path / "keys.yaml"
+    path.write_text(keys_text("k-1"))
+    os.chown(path, 12345, -1)
+
+    with pytest.raises(KeysRefused, match="belongs to another user"):
+        load_keys(path)
+
+
+def test_what_is_no_file_is_refused_without_being_read(tmp_path: Path) -> None:
+    """A device could be read for ever, a pipe could be waited for, and a file could be without an end."""
+    os.mkfifo(tmp_path / "pipe", 0o600)
+    for strange in (Path("/dev/zero"), tmp_path / "pipe"):
+        with pytest.raises(KeysRefused, match="is not a file"):
+            load_keys(strange)
+    path = tmp_path / "keys.yaml"
+    path.write_text("#" * (1024 * 1024 + 1))
+    with pytest.raises(KeysRefused, match="longer than"):
+        load_keys(path)
+
+
 def test_environment_names_the_keys_file(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     """INTERMUTE_KEYS_FILE names the file where no flag does; `init` uses it as well."""
     monkeypatch.chdir(tmp_path)

@@ -216,11 +216,11 @@ def test_examples_of_the_contract(client: httpx.Client, project: str) -> None:
 
 
 def test_absurd_lists_are_refused(client: httpx.Client, project: str) -> None:
-    """Ten thousand steps, a step with a strange field, and texts that are numbers: 400 with the field."""
+    """A thousand steps, a step with a strange field, and texts that are numbers: 400 with the field."""
     step = {"order": 1, "action": "a", "expected": "b"}
     body = {"project": project, "title": "x"}
 
-    for bad in ([step] * 10_000, [{**step, "acton": "a"}], [{**step, "order": 1e300}], ["open"], "open", {"a": 1}):
+    for bad in ([step] * 1_000, [{**step, "acton": "a"}], [{**step, "order": 1e300}], ["open"], "open", {"a": 1}):
         named = refusal(client.post("/api/cujs", json={**body, "steps": bad}), 400, "invalid_request")["fields"]
         assert [each["field"] for each in named] == ["steps"]
     for score in (1e300, "1", True):

@@ -7,6 +7,7 @@ import httpx
 import pytest
 from calls import good, head, refusal, register
 from server_process import ServerProcess
+from sockets import HANDSHAKE
 
 JSON_TYPE: Final = "application/json"
 
@@ -35,6 +36,9 @@ def test_host_that_names_this_server_passes(server: ServerProcess, host: str) ->
         "0.0.0.0:{port}", "[::ffff:127.0.0.1]:{port}", "127.0.0.1", "localhost:1", "127.1:{port}", "2130706433:{port}",
         "127.0.0.1:{port}@evil", "user@127.0.0.1:{port}", "127.0.0.2:{port}", "127.0.0.1:0{port}", "127.0.0.1:", "",
         "127.0.0.1 :{port}", "localhost:{port},evil.example", "\xff:{port}", "127.0.0.1:{port}/x", "[::1:{port}",
+        "127.0.0.1:{port}:{port}", "localhost:{port} evil.example", "localhost\xa0:{port}", "l\xf6calhost:{port}", "[::1]",
+        "0177.0.0.1:{port}", "0x7f.0.0.1:{port}", "127.0.0.01:{port}", "[0:0:0:0:0:0:0:1]:{port}", "[::]:{port}", "*:{port}",
+        "localhost:{port}?", "localhost:{port}#", "//localhost:{port}", "http://localhost:{port}", "localhost:99999",
     ],
 )  # fmt: skip
 def test_host_that_names_another_server_is_refused(server: ServerProcess, host: str) -> None:
@@ -45,6 +49,19 @@ def test_host_that_names_another_server_is_refused(server: ServerProcess, host: 
         assert status in (400, 421), (status, body)
         assert body["error"]
         assert body["message"]
+
+
+@pytest.mark.parametrize(("host", "status"), [("evil.example", 421), ("127.0.0.1.evil.example", 421), ("\xff", 421)])
+def test_host_is_judged_before_a_socket_is_opened(server: ServerProcess, host: str, status: int) -> None:
+    """A page that rebinds its name gets no WebSocket either: an HTTP answer, and no 101."""
+    lines = ["GET /ws/events HTTP/1.1", f"Host: {host}:{server.port}", *HANDSHAKE]
+
+    with server.connect() as bare:
+        bare.sendall("\r\n".join([*lines, "", ""]).encode("latin-1"))
+        answer = b"".join(iter(lambda: bare.recv(65536), b""))
+
+    assert int(answer.split(b" ")[1]) == status
+    assert b"misdirected_host" in answer
 
 
 @pytest.mark.parametrize(

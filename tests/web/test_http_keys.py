@@ -40,6 +40,8 @@ def test_remote_caller_without_a_key_is_refused_everywhere(remote: httpx.Client,
         "X-Forwarded-For: 203.0.113.10", "X-Forwarded-For: 127.0.0.1", "X-Forwarded-For: 127.0.0.1, 203.0.113.10",
         "X-Forwarded-For: ", "X-Forwarded-For: localhost", "X-Forwarded-For: unknown", "Forwarded: for=127.0.0.1",
         "Via: 1.1 proxy", "X-Real-IP: 127.0.0.1", "X-Forwarded-Proto: http", "X-Forwarded-Host: localhost",
+        "X-Client-IP: 127.0.0.1", "True-Client-IP: 127.0.0.1", "CF-Connecting-IP: 127.0.0.1", "X-Original-Forwarded-For: x",
+        "X-Cluster-Client-IP: 127.0.0.1", "Fastly-Client-IP: 127.0.0.1", "X-Envoy-External-Address: 127.0.0.1", "via: ",
     ],
 )  # fmt: skip
 def test_forwarded_call_is_not_local(client: httpx.Client, header: str) -> None:

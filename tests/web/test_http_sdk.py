@@ -160,13 +160,13 @@ def test_top_level_null_is_an_empty_object(client: httpx.Client, project: str) -
     refusal(client.post("/api/messages", content=b"null", headers=headers), 400, "invalid_request")
 
 
-def test_duplicate_keys_count_in_their_last_form(client: httpx.Client, project: str) -> None:
-    """Of two equal keys the last one wins (contract.md 0.2)."""
+def test_duplicate_keys_are_refused(client: httpx.Client, project: str) -> None:
+    """Deviation: of two equal keys the original took the last; no client sends any, and readers differ (guarantees.md T11)."""
     text = f'{{"project":"nowhere","name":"first","name":"last","project":"{project}"}}'
 
-    found = good(client.post("/api/agents", content=text, headers={"Content-Type": "application/json"}))
+    answer = client.post("/api/agents", content=text, headers={"Content-Type": "application/json"})
 
-    assert (found["name"], found["project"]) == ("last", project)
+    assert "comes twice" in refusal(answer, 400, "malformed_json")["message"]
 
 
 def test_fields_of_the_sdk_are_accepted_everywhere(client: httpx.Client, project: str) -> None:

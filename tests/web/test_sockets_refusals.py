@@ -25,6 +25,7 @@ GOOD_HANDSHAKE = dict(line.split(": ") for line in HANDSHAKE)
         ),
         pytest.param("/ws/events", {"Origin": "http://evil.example"}, 403, "browser_refused", id="origin"),
         pytest.param("/ws/events", {"Origin": "null"}, 403, "browser_refused", id="origin-null"),
+        pytest.param("/ws/events", {"Origin": "file://"}, 403, "browser_refused", id="origin-file"),
         pytest.param("/ws/events", {"Sec-Fetch-Site": "cross-site"}, 403, "browser_refused", id="fetch-site"),
         pytest.param("/ws/events?since_cursor=x", {}, 400, "invalid_request", id="cursor"),
         pytest.param("/ws/events?since_cursor=-1", {}, 400, "invalid_request", id="negative-cursor"),

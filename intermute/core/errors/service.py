@@ -42,14 +42,16 @@ class TooManySubscribers(DomainError):
     code = "too_many_subscribers"
     retry_after_s = 30.0
 
-    def __init__(self, *, is_absent: bool = False) -> None:
+    def __init__(self, *, is_absent: bool = False, is_one_reader: bool = False) -> None:
         super().__init__()
-        self.is_absent = is_absent
+        self.is_absent, self.is_one_reader = is_absent, is_one_reader
 
     @property
     def message(self) -> str:
         if self.is_absent:
             return f"{limits.ABSENT_READERS_MAX} readers wait for projects that do not exist, which is the limit: check the project's name, or register an agent in it first."
+        if self.is_one_reader:
+            return f"You follow this project with {limits.SUBSCRIBERS_PER_READER_MAX} sockets and waiting calls, which is the limit: close some."
         return f"{limits.SUBSCRIBERS_PER_PROJECT_MAX} readers follow this project, which is the limit: close some, or poll GET /api/events."
 
 

@@ -16,6 +16,8 @@ class ServerLimits:
     # Connections. 17.6 KiB each when idle (measured with stock Hypercorn): 4,096 are 70 MiB, and well below the usual
     # 1,048,576 descriptors of a service; a developer's shell with 1,024 meets EMFILE first, which is survived.
     connections_max: int = 4096
+    # Of those, from one address of another machine: a sixteenth, so that one stranger cannot shut the others out.
+    connections_per_address_max: int = 256
     # Connections over the bound that are being told 503 at the same time; beyond it they are closed without a word.
     refusals_max: int = 64
     # What such a client is asked to wait. Connections end within seconds, so a short wait is honest.

@@ -50,6 +50,8 @@ class Listener:
     socket_listener: trio.SocketListener
     url: str
     is_unix: bool
+    host: str | None = None
+    """The address of a TCP listener, as the system knows it."""
     allowed_uids: frozenset[int] = frozenset()
     path: Path | None = None
     inode: int = 0
@@ -100,10 +102,10 @@ def open_tcp_listener(host: str, port: int, *, limits: ServerLimits | None = Non
     except OSError as error:
         sock.close()
         raise _listen_error(f"{host}:{port}", error, "stop the other server or choose another --port") from error
-    bound_port = sock.getsockname()[1]
-    shown = f"[{address[0]}]" if family == socket.AF_INET6 else address[0]
+    bound_host, bound_port = sock.getsockname()[:2]
+    shown = f"[{bound_host}]" if family == socket.AF_INET6 else bound_host
     listener = trio.SocketListener(trio.socket.from_stdlib_socket(sock))
-    return Listener(listener, url=f"http://{shown}:{bound_port}", is_unix=False)
+    return Listener(listener, url=f"http://{shown}:{bound_port}", is_unix=False, host=bound_host)
 
 
 def open_unix_listener(

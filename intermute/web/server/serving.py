@@ -11,6 +11,7 @@ import trio
 from hypercorn.typing import ASGIFramework
 from hypercorn.utils import parse_socket_addr
 
+from intermute.web.server.crowd import Crowd, origin_of
 from intermute.web.server.framing import refusal_body, refusal_headers
 from intermute.web.server.guard import Connection
 from intermute.web.server.limits import ServerLimits
@@ -66,6 +67,7 @@ class _Server:
         self._limits = limits
         self._log = log
         self._connections: set[Connection] = set()
+        self._crowd = Crowd(limits.connections_per_address_max)
         self._refusals = 0
         self._next_log_s: dict[str, float] = {}
 
@@ -102,16 +104,20 @@ class _Server:
         elif len(self._connections) >= self._limits.connections_max:
             self._log_sometimes("server.full", open=len(self._connections))
             nursery.start_soon(self._refuse, wire)
+        elif not self._crowd.enter(origin := None if peer.is_unix or client is None else origin_of(client[0])):
+            self._log_sometimes("server.crowded", address=origin, open=self._limits.connections_per_address_max)
+            nursery.start_soon(self._refuse, wire)
         else:
             connection = Connection(self._app, wire, peer, (client, server), self._limits, self._log)
             self._connections.add(connection)
-            nursery.start_soon(self._run, connection)
+            nursery.start_soon(self._run, connection, origin)
 
-    async def _run(self, connection: Connection) -> None:
+    async def _run(self, connection: Connection, origin: str | None) -> None:
         try:
             await connection.run()
         finally:
             self._connections.discard(connection)
+            self._crowd.leave(origin)
 
     async def _refuse(self, wire: Wire) -> None:
         try:

@@ -1,0 +1,61 @@
+"""The page of threats names tests that exist, and has a row for every threat (docs/reliability.md)."""
+
+import ast
+import re
+from functools import cache
+from pathlib import Path
+from typing import Final
+
+from source_tree import ROOT
+
+PAGE: Final = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+THREATS: Final = 30
+_ROW: Final = re.compile(r"^\| (T\d+) \|(.*)\|$", re.MULTILINE)
+_TEST: Final = re.compile(r"`([\w/]+\.py)::(\w+)`")
+
+
+@cache
+def written_in(path: Path) -> frozenset[str]:
+    """Return the names of the tests in a file; none where there is no file."""
+    if not path.exists():
+        return frozenset()
+    tree = ast.parse(path.read_text(encoding="utf-8"))
+    return frozenset(
+        node.name
+        for node in tree.body
+        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_")
+    )
+
+
+def missing(page: str) -> list[str]:
+    """Return the tests that the page names and nobody has written."""
+    return sorted(
+        f"{file}::{name}" for file, name in _TEST.findall(page) if name not in written_in(ROOT / "tests" / file)
+    )
+
+
+def unproved(page: str) -> list[str]:
+    """Return the threats whose row names no test, and what is no row of five columns."""
+    rows = [(number, rest.split(" | ")) for number, rest in _ROW.findall(page)]
+    return [number for number, columns in rows if len(columns) != 4 or not _TEST.search(columns[2])]
+
+
+def test_every_test_that_the_page_names_exists() -> None:
+    """Who renames a test renames it here as well."""
+    assert missing(PAGE) == []
+
+
+def test_every_threat_has_a_row_with_a_test() -> None:
+    """T1 to T30, in order, each with at least one test."""
+    assert [number for number, _ in _ROW.findall(PAGE)] == [f"T{number}" for number in range(1, THREATS + 1)]
+    assert unproved(PAGE) == []
+
+
+def test_missing_test_is_named() -> None:
+    """Control: a test that does not exist, a file that does not exist, and a row without a test are found."""
+    page = (
+        "| T1 | a | b | `web/test_crowd.py::test_nothing_of_the_kind` `no/file.py::test_x` | |\n| T2 | a | b | none | |"
+    )
+
+    assert missing(page) == ["no/file.py::test_x", "web/test_crowd.py::test_nothing_of_the_kind"]
+    assert unproved(page) == ["T2"]

@@ -47,18 +47,14 @@ def open_writer(path: Path) -> apsw.Connection:
     """
     with as_faults():
         _create_private(path)
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
-        _prepare(connection, _WRITER_PRAGMAS)
-    return connection
+        return _opened(path, _WRITER_PRAGMAS)
 
 
 def open_reader(path: Path) -> apsw.Connection:
     """Return a connection that can only read. Raises: StoreFault."""
     with as_faults():
         # Read-write at the file level, since a read-only handle cannot take part in the write-ahead log's index.
-        connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
-        _prepare(connection, _READER_PRAGMAS)
-    return connection
+        return _opened(path, _READER_PRAGMAS)
 
 
 def _create_private(path: Path) -> None:
@@ -72,6 +68,17 @@ def _create_private(path: Path) -> None:
         os.fsync(directory)
     finally:
         os.close(directory)
+
+
+def _opened(path: Path, pragmas: tuple[str, ...]) -> apsw.Connection:
+    connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
+    try:
+        _prepare(connection, pragmas)
+    except BaseException:
+        # The error's traceback would keep it open, and its end would write to the file at some later moment, in any thread.
+        abandon(connection)
+        raise
+    return connection
 
 
 def _prepare(connection: apsw.Connection, pragmas: tuple[str, ...]) -> None:

@@ -93,6 +93,8 @@ def _watch_statements(failpoints: Failpoints) -> None:
             failpoints.meet(f"{'before' if event['code'] == apsw.SQLITE_TRACE_STMT else 'after'} {what}")
 
     def watch(connection: apsw.Connection) -> None:
+        if not connection.filename:
+            return  # In memory: what the service tries out while it starts.
         connection.trace_v2(apsw.SQLITE_TRACE_STMT | apsw.SQLITE_TRACE_PROFILE, note)
 
     apsw.connection_hooks.append(watch)

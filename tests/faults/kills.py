@@ -30,7 +30,7 @@ _MEETS: Final = {
     "enqueue": 200, "BEGIN": 60, "COMMIT": 60, "reply": 150, "push": 60, "before checkpoint": 150, "after checkpoint": 4
 }  # fmt: skip
 """How often a point is met at most before it kills; about one second's worth."""
-_LIFE_MAX_S: Final = 3.0  # seconds; a life in which the point is not met so often ends at random.
+_LIFE_MAX_S: Final = 6.0  # seconds; a life in which the point is not met so often ends at random.
 
 
 @dataclass

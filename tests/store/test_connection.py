@@ -3,10 +3,12 @@
 import stat
 import subprocess
 import sys
+from collections.abc import Callable
 from pathlib import Path
 
 import apsw
 import pytest
+from faulty_vfs import faulty_disk
 from pytest import raises
 
 from intermute.core.ids import Micros, ProjectName, project_tag
@@ -259,3 +261,19 @@ def test_examine_finds_a_damaged_file_unwell(directory: DataDirectory, damage: s
             path.write_bytes(b"")
 
     assert not examine(path).is_well
+
+
+@pytest.mark.parametrize("opener", [open_writer, open_reader])
+def test_connection_that_cannot_be_prepared_is_closed(
+    directory: DataDirectory, opener: Callable[[Path], apsw.Connection]
+) -> None:
+    """Where opening fails half way nothing stays open, however long the error is kept: a late end would write (G17)."""
+    path = make_project(directory, DEMO)
+    with faulty_disk() as disk:
+        disk.fail(2, is_sticky=True, only="read")  # The first one belongs to opening it.
+
+        with raises(StoreFault) as kept:
+            opener(path)
+
+        assert kept.value.kind is FaultKind.IO
+        assert [each for each in apsw.connections() if each.filename == str(path)] == []

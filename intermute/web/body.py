@@ -12,11 +12,11 @@ from typing import Any
 import msgspec
 
 from intermute.core import limits
-from intermute.core.errors import MalformedJson
+from intermute.core.errors import InvalidRequest, MalformedJson
 
 
 def json_object(body: bytes, *, values_max: int = limits.BODY_VALUES_MAX) -> Mapping[str, object]:
-    """Return the object that a body is; `null` is an empty one. Raises: MalformedJson."""
+    """Return the object that a body is; `null` is an empty one. Raises: MalformedJson, InvalidRequest."""
     if not body.strip():
         raise MalformedJson("the body is empty")
     try:
@@ -39,7 +39,7 @@ def json_object(body: bytes, *, values_max: int = limits.BODY_VALUES_MAX) -> Map
     return decoded
 
 
-def _check_values(decoded: object, values_max: int) -> int:
+def _check_values(decoded: Mapping[str, object], values_max: int) -> int:
     """Check depth, number and size of the values; return how many names there are. Level by level, so nothing recurses."""
     names = values = 0
     level: list[Any] = [decoded]  # Any: whatever JSON holds.
@@ -54,13 +54,32 @@ def _check_values(decoded: object, values_max: int) -> int:
                 if isinstance(value, (dict, list)):
                     inner.append(value)
                 elif isinstance(value, int) and abs(value) > limits.BODY_INTEGER_MAX:
-                    raise MalformedJson("whole numbers go from -(2^53-1) to 2^53-1; send a larger one as text")
+                    raise InvalidRequest([(name, _TOO_LARGE) for name in _with_large_numbers(decoded)])
         if values > values_max:
             raise MalformedJson(f"it has more than {values_max} values; split the work")
         if not inner:
             return names
         level = inner
     raise MalformedJson(_TOO_DEEP)
+
+
+def _with_large_numbers(decoded: Mapping[str, object]) -> list[str]:
+    """Return the fields that hold a number that is too large, wherever in them; the depth was not checked, so no recursion."""
+    found = []
+    for name, field in decoded.items():
+        left: list[Any] = [field]  # Any: whatever JSON holds.
+        while left:
+            value = left.pop()
+            if isinstance(value, dict):
+                left.extend(value.values())
+            elif isinstance(value, list):
+                left.extend(value)
+            elif isinstance(value, int) and abs(value) > limits.BODY_INTEGER_MAX:
+                found.append(name[:_SHOWN_NAME_CHARS])
+                break
+        if len(found) >= _FIELDS_MAX:
+            break
+    return found
 
 
 def _check_names(body: bytes) -> None:
@@ -75,4 +94,6 @@ def _check_names(body: bytes) -> None:
 
 
 _TOO_DEEP = f"it is nested too deeply: at most {limits.BODY_DEPTH_MAX} levels"
+_TOO_LARGE = "is beyond -(2^53-1) to 2^53-1, which not every JSON reader takes for the same number"
 _SHOWN_NAME_CHARS = 80
+_FIELDS_MAX = 20  # fields named in one refusal; no operation has more that are numbers.

@@ -9,7 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intermute.core import limits
-from intermute.core.errors import MalformedJson
+from intermute.core.errors import InvalidRequest, MalformedJson
 from intermute.core.operations import OPERATIONS
 from intermute.web.body import json_object
 
@@ -56,7 +56,19 @@ def test_integers_are_those_that_every_reader_has(template: str, sign: int, numb
     if is_good:
         assert json_object(body.encode()) == json.loads(body)
     else:
-        assert "2^53" in refused(body)
+        with pytest.raises(InvalidRequest) as found:
+            json_object(body.encode())
+        assert [field for field, _ in found.value.problems] == ["a"]
+
+
+def test_every_field_with_a_large_number_is_named() -> None:
+    """One refusal for all of them, at most twenty, and the sound ones are not in it."""
+    large, many = {"a": 2**60, "b": 1, "c": [{"d": -(2**60)}]}, {f"f{number}": 2**60 for number in range(1000)}
+
+    for body, count in ((large, 2), (many, 20)):
+        with pytest.raises(InvalidRequest) as found:
+            json_object(json.dumps(body).encode())
+        assert len(found.value.problems) == count
 
 
 @pytest.mark.parametrize("opening", ["[", '{"a":'])

@@ -8,6 +8,7 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from intermute.core import limits
 from intermute.core.api.claims import (
     AddressList,
     AddressText,
@@ -26,7 +27,9 @@ from intermute.core.api.claims import (
 from intermute.core.api.fields import Address, Identifier, Input, ProjectText, View
 
 FlagText = Annotated[str, Meta(description="`false` means shared; anything else means exclusive.")]
-Fence = Annotated[int, Meta(ge=0, le=2**63 - 1, description="The `fence` that the reservation was granted with.")]
+Fence = Annotated[
+    int, Meta(ge=0, le=limits.BODY_INTEGER_MAX, description="The `fence` that the reservation was granted with.")
+]
 
 
 class CheckReservations(Input, kw_only=True, frozen=True):

@@ -19,7 +19,9 @@ from intermute.core.entities.kinds import ENTITIES
 Title = Annotated[str, Meta(max_length=limits.LINE_CHARS_MAX)]
 Text = Annotated[str, Meta(max_length=limits.ENTITY_TEXT_CHARS_MAX)]
 Words = Annotated[list[Text], Meta(max_length=limits.ENTITY_WORDS_MAX)]
-Version = Annotated[int, Meta(ge=0, le=2**62, description="The version that this replaces; 0 is the same as none.")]
+Version = Annotated[
+    int, Meta(ge=0, le=limits.BODY_INTEGER_MAX, description="The version that this replaces; 0 is the same as none.")
+]
 When = Annotated[datetime, Meta(tz=True, description="RFC 3339 with a zone; 0001-01-01T00:00:00Z is the same as none.")]
 PageCursor = Annotated[
     str, Meta(max_length=1024, description="`X-Next-Cursor` of the page before, which is the last one without it.")

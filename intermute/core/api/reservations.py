@@ -23,7 +23,7 @@ Sequence = Annotated[
     int,
     Meta(
         ge=0,
-        le=2**63 - 1,
+        le=limits.BODY_INTEGER_MAX,
         description="`as_of_seq` of a forecast: refuse if what others hold there has changed since.",
     ),
 ]

@@ -62,6 +62,7 @@ _REQUIRED: Final[Mapping[str, Mapping[str, Any]]] = {
     "NextTask": {"agent": "{agent}"},
     "AssignTask": {"agent": "{agent}"},
     "ClaimTask": {"agent": "{agent}"},
+    "ReleaseTask": {"agent": "{agent}"},
     "DropSymbols": {"agent_id": "{agent}"},
     "LinkInsight": {"spec_id": "{spec}"},
     "LinkCUJ": {"feature_id": "{feature}"},

@@ -209,6 +209,7 @@ class Project:
         breaker = self.breaker.snapshot(trio.current_time())
         return {
             "head": self.hub.head,
+            "chain": {"head": self.writer.chain_end.cursor, "hash": self.writer.chain_end.digest.hex()},
             "subscribers": self.hub.subscribers,
             "agents": 0 if self.state is None else len(self.state.agents),
             "reservations": self.known_leases(),

@@ -105,14 +105,14 @@ class DataDirectory:
             except StoreFault:
                 return None
             try:
-                row = projects.read(connection)
-            except apsw.Error:
-                row = None
+                found = projects.read_name(connection)
+            except (apsw.Error, UnicodeDecodeError):
+                found = None
             finally:
                 close(connection)
-            if row is None:
+            if found is None:
                 return None
-            self._names[path.name] = row.name
+            self._names[path.name] = found[0]
         return self._names[path.name]
 
     def names(self) -> list[ProjectName]:

@@ -15,7 +15,8 @@ from typing import Final, TypeVar
 import apsw
 
 from intermute.core.ids import Micros, ProjectName
-from intermute.store import projects
+from intermute.store import events, projects
+from intermute.store.chain import GENESIS, ChainEnd
 from intermute.store.connection import abandon, close, open_writer, snapshot
 from intermute.store.faults import FaultKind, StoreFault, as_faults
 from intermute.store.hop import Hop
@@ -59,6 +60,8 @@ class Writer:
         self._path = path
         self._connection: apsw.Connection | None = None
         self.attempted = Committed(0)
+        self.chain_end = ChainEnd(0, GENESIS)
+        """The log's end as it is stored; replaced as a whole, so that any thread may read it."""
         self._wal_pages = 0
         self._hop = hop
 
@@ -123,6 +126,7 @@ class Writer:
             abandon(connection)
             raise
         self._connection = connection
+        self.chain_end = ChainEnd(row.head, row.chain_head)
         return row, applied
 
     def _own_checkpoints(self, connection: apsw.Connection) -> None:
@@ -143,9 +147,11 @@ class Writer:
         self.attempted = Committed(0)
         with as_faults():
             connection.execute("BEGIN IMMEDIATE")
-            self.attempted = _run_groups(connection, groups)
-            connection.execute(*projects.advance(heads[self.attempted.count], batch, wall_us))
+            self.attempted, digest = _run_groups(connection, groups, self.chain_end.digest)
+            head = heads[self.attempted.count]
+            connection.execute(*projects.advance(head, batch, wall_us, digest))
             connection.execute("COMMIT")
+            self.chain_end = ChainEnd(head, digest)
             # The batch is stored; moving the log on is housekeeping, whose failure must not be taken for the batch's.
             if self._wal_pages > WAL_PAGES_MAX:
                 with suppress(apsw.BusyError):  # A reader is on an old page; the next batch tries again.
@@ -174,6 +180,7 @@ class Writer:
             abandon(connection)
             raise
         self._connection = connection
+        self.chain_end = ChainEnd(row.head, row.chain_head)
         return row
 
     def _close(self) -> None:
@@ -182,15 +189,17 @@ class Writer:
             close(connection, checkpoint=True)
 
 
-def _run_groups(connection: apsw.Connection, groups: Sequence[Group]) -> Committed:
+def _run_groups(connection: apsw.Connection, groups: Sequence[Group], digest: bytes) -> tuple[Committed, bytes]:
+    """Run the groups; return how many are stored, and the hash of the last event among them."""
     for index, group in enumerate(groups):
+        stored = digest
         connection.execute("SAVEPOINT command")
         try:
             for statement in group:
-                connection.execute(statement.sql, statement.values)
+                digest = events.execute(connection, statement, digest)
         except _BUGS as bug:
             connection.execute("ROLLBACK TO command")
             connection.execute("RELEASE command")
-            return Committed(index, bug)
+            return Committed(index, bug), stored
         connection.execute("RELEASE command")
-    return Committed(len(groups))
+    return Committed(len(groups)), digest

@@ -23,6 +23,7 @@ from intermute.core.errors import (
     OutcomeUnknown,
     Overloaded,
     ProjectParked,
+    ProjectQuarantined,
     ShuttingDown,
     StorageFull,
     StorageUnavailable,
@@ -45,7 +46,8 @@ _ANYWHERE: Final = (InvalidRequest, BrowserRefused, MisdirectedHost, InternalErr
 _WITH_BODY: Final = (MalformedJson, BodyTooLarge, UnsupportedMediaType)
 _WITH_CALLER: Final = (Unauthorized,)
 _OF_PROJECT: Final = (
-    InvalidProject, ForeignProject, AgentHeaderMissing, AgentIdentityMismatch, TooManyProjects, ProjectParked, StorageFull,
+    InvalidProject, ForeignProject, AgentHeaderMissing, AgentIdentityMismatch, TooManyProjects, ProjectParked,
+    ProjectQuarantined, StorageFull,
     StorageUnavailable, ShuttingDown,
 )  # fmt: skip
 _OF_COMMANDS: Final = (Overloaded, OutcomeUnknown, TooSlow)

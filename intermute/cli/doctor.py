@@ -40,7 +40,7 @@ def doctor(data: Path) -> None:
         problem = "" if found.is_well else _advice(found.integrity, found.migrations_pending)
         _line(
             found.project or path.name,
-            f"schema {found.schema}, {found.head} events, {found.size_bytes / 1024:.0f} KiB, integrity {found.integrity}"
+            f"schema {found.schema}, head {found.head}, {found.size_bytes / 1024:.0f} KiB, integrity {found.integrity}"
             + (f", head hash {found.head_hash}" if found.head_hash else ""),
             problem,
         )

@@ -46,7 +46,7 @@ def open_writer(path: Path) -> apsw.Connection:
     Raises: StoreFault. Resources: the caller closes it, in the thread that used it last.
     """
     with as_faults():
-        _create_private(path)
+        create_private(path)
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
         _prepare(connection, _WRITER_PRAGMAS)
     return connection
@@ -61,7 +61,9 @@ def open_reader(path: Path, *, leaves_log: bool = False) -> apsw.Connection:
         # Read-write at the file level, since a read-only handle cannot take part in the write-ahead log's index.
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
         _prepare(connection, _READER_PRAGMAS)
-        if leaves_log:
+        if leaves_log and was_stopped_uncleanly(
+            path
+        ):  # An empty one is made by the opening, and goes with the closing.
             connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
     return connection
 
@@ -84,7 +86,8 @@ def was_stopped_uncleanly(path: Path) -> bool:
         return False
 
 
-def _create_private(path: Path) -> None:
+def create_private(path: Path) -> None:
+    """Create a file for its owner only, unless it is there; its name outlasts a power cut. Raises: OSError."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     except FileExistsError:

@@ -25,6 +25,7 @@ class Finding:
     schema: int
     migrations_pending: int
     integrity: str
+    epoch: int
     head: int
     head_hash: str | None
     """The hash of the last event, once the whole chain was checked; None in a file of before the chain."""
@@ -71,7 +72,7 @@ def examine(path: Path, *, is_stopped: bool = False) -> Finding:
                 found = [str(line[0]) for line in connection.execute("PRAGMA quick_check(5)")]
                 integrity = "; ".join(found)
                 is_damaged = integrity != "ok"
-                row = projects.read_name(connection) if schema else None
+                row = projects.read_outline(connection) if schema else None
                 if schema >= CHAIN_SCHEMA and integrity == "ok":
                     head_hash = check_chain(connection).digest.hex()
         except StoreFault as fault:
@@ -82,11 +83,12 @@ def examine(path: Path, *, is_stopped: bool = False) -> Finding:
             close(connection)
     return Finding(
         file=path.name,
-        project=row[0] if row else None,
+        project=row.name if row else None,
         schema=schema,
         migrations_pending=len(known_migrations()) - schema,
         integrity=integrity,
-        head=row[1] if row else 0,
+        epoch=row.epoch if row else 0,
+        head=row.head if row else 0,
         head_hash=head_hash,
         is_damaged=is_damaged,
         size_bytes=path.stat().st_size if path.exists() else 0,  # It may have gone into quarantine meanwhile.

@@ -108,14 +108,14 @@ class DataDirectory:
             except StoreFault:
                 return None
             try:
-                found = projects.read_name(connection)
+                found = projects.read_outline(connection)
             except (apsw.Error, UnicodeDecodeError):
                 found = None
             finally:
                 close(connection)
             if found is None:
                 return None
-            self._names[path.name] = found[0]
+            self._names[path.name] = found.name
         return self._names[path.name]
 
     def names(self) -> list[ProjectName]:

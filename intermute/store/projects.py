@@ -1,7 +1,7 @@
 """The one row about the project itself: its name, its epoch, the last cursor, and the last batch that was committed."""
 
 from dataclasses import dataclass
-from typing import Final
+from typing import Final, NamedTuple
 
 import apsw
 
@@ -14,7 +14,8 @@ INSERT INTO project (id, name, epoch, head, batch, wall_us, created_at_us) VALUE
 _READ: Final = """
 SELECT name, epoch, head, batch, wall_us, chain_from, chain_seed, chain_head FROM project WHERE id = 1
 """
-_READ_NAME: Final = "SELECT name, head FROM project WHERE id = 1"
+_READ_OUTLINE: Final = "SELECT name, epoch, head FROM project WHERE id = 1"
+_BEGIN_EPOCH: Final = "UPDATE project SET epoch = :epoch WHERE id = 1"
 _ADVANCE: Final = """
 UPDATE project SET head = :head, batch = :batch, wall_us = :wall_us, chain_head = :chain_head WHERE id = 1
 """
@@ -49,10 +50,23 @@ def read(connection: apsw.Connection) -> ProjectRow | None:
     return ProjectRow(ProjectName(row[0]), row[1], row[2], row[3], Micros(row[4]), *row[5:]) if row else None
 
 
-def read_name(connection: apsw.Connection) -> tuple[ProjectName, int] | None:
-    """Return the name and the head, which are there in every schema, or None in a file that has no row yet."""
-    row = connection.execute(_READ_NAME).fetchone()
-    return (ProjectName(row[0]), row[1]) if row else None
+class Outline(NamedTuple):
+    """What is there in every schema."""
+
+    name: ProjectName
+    epoch: int
+    head: int
+
+
+def read_outline(connection: apsw.Connection) -> Outline | None:
+    """Return what a file of any schema says of its project, or None in a file that has no row yet."""
+    row = connection.execute(_READ_OUTLINE).fetchone()
+    return Outline(ProjectName(row[0]), row[1], row[2]) if row else None
+
+
+def begin_epoch(epoch: int) -> Statement:
+    """Note that the log goes on from a restored file."""
+    return Statement(_BEGIN_EPOCH, {"epoch": epoch})
 
 
 def advance(head: int, batch: int, wall_us: Micros, chain_head: bytes) -> Statement:

@@ -99,13 +99,13 @@ class Quarantine:
         sync_directory(place)
         sync_directory(path.parent)
 
-    def end(self, project: ProjectName, at_us: Micros) -> Path | None:
-        """Let the project be used again, and return where its old files are kept. Raises: OSError."""
+    def end(self, project: ProjectName, head: int) -> Path | None:
+        """Let the project be used again, with this head, and return where its old files are kept. Raises: OSError."""
         place = self.place_of(project)
         if not place.exists():
             return None
         make_private(self._root / ENDED)
-        kept = self._root / ENDED / f"{place.name}-{at_us}"
+        kept = self._root / ENDED / f"{place.name}-{head}"
         place.rename(kept)
         sync_directory(self._root)
         return kept

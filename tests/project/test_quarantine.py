@@ -91,7 +91,7 @@ def zero_page(path: Path, chance: random.Random) -> None:
 
 
 async def test_damaged_project_is_set_aside_and_refused(tmp_path: Path, autojump_clock: MockClock) -> None:
-    """Its files are in quarantine with a report; each call is refused with what to do, after a restart too, and makes nothing anew."""
+    """Its files and a report are in quarantine; each call is refused with what to do, also after a restart."""
     await damaged(tmp_path)
     found = path_in(tmp_path).read_bytes()
     async with serving(tmp_path) as service:

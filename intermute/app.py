@@ -1,8 +1,8 @@
 """The composition root: builds everything, supervises it, and takes it down in order. The only place that wires.
 
-Tree: `intermute` supervises one child for each open project (parks), `web` (escalates), `watchdog`, `loop-guard`, `sweeper`
-and, once, `diagnosis`. Shutdown: stop accepting and finish what was accepted, close the sockets with 1001, let the actors
-finish the batch in hand, checkpoint and close the files. Source: design.md 5, hazards.md 13 to 18.
+Tree: `intermute` supervises one child for each open project (parks), `web` (escalates), `watchdog`, `loop-guard`, `sweeper`,
+`quarantine` and, once, `diagnosis`. Shutdown: stop accepting and finish what was accepted, close the sockets with 1001, let
+the actors finish the batch in hand, checkpoint and close the files. Source: design.md 5, hazards.md 13 to 18.
 """
 
 import dataclasses
@@ -22,6 +22,7 @@ import trio
 
 from intermute import __version__, preflight
 from intermute.config import Settings
+from intermute.core.ids import ProjectName
 from intermute.project.clock import SystemClock
 from intermute.project.registry import CHILD_PREFIX, Registry
 from intermute.store.diagnosis import examine
@@ -270,11 +271,14 @@ async def _supervise(
                 name="web", main=web, restart=Restart.TRANSIENT, max_restarts=0, on_exhausted=OnExhausted.ESCALATE
             )
         )
-        for name, main in (("watchdog", watchdog), ("loop-guard", guard.run), ("sweeper", registry.sweep)):
+        for name, main in (
+            ("watchdog", watchdog),
+            ("loop-guard", guard.run),
+            ("sweeper", registry.sweep),
+            ("quarantine", registry.quarantine),
+        ):
             await supervisor.start(ChildSpec(name=name, main=main))
-        supervisor.spawn(
-            ChildSpec(name="diagnosis", main=partial(_diagnose, directory, log), restart=Restart.TEMPORARY)
-        )
+        supervisor.spawn(ChildSpec(name="diagnosis", main=partial(_diagnose, registry, log), restart=Restart.TEMPORARY))
         task_status.started([listener.url for listener in listeners])
         await stop.wait()
         registry.stop()
@@ -284,12 +288,14 @@ async def _supervise(
         log("server.stopped")
 
 
-async def _diagnose(directory: DataDirectory, log: Log, child: Child) -> None:
-    """Log what every project's file holds, one after the other while the service is serving."""
+async def _diagnose(registry: Registry, log: Log, child: Child) -> None:
+    """Log what every project's file holds, one after the other while the service is serving, and give up damaged ones."""
     child.started()
-    for path in directory.files():
+    for path in registry.directory.files():
         found = await trio.to_thread.run_sync(examine, path)
         log("store.examined", **dataclasses.asdict(found))
+        if found.is_damaged and found.project is not None:
+            await registry.give_up(ProjectName(found.project), found.integrity)
 
 
 def _log_state(log: Log, name: str, old: ChildState, new: ChildState, error: BaseException | None) -> None:

@@ -17,13 +17,23 @@ _FIELD_CHARS_MAX: Final = 512  # characters of one field; guarantees.md T18.
 WARNINGS: Final = frozenset(
     {
         "actor.parked", "storage.fault", "storage.read_fault", "storage.close_failed", "project.close_failed",
-        "keys.reload_failed", "keys.readable_by_others",
+        "project.quarantined", "keys.reload_failed", "keys.readable_by_others",
         "watchdog.found", "server.not_loopback", "server.accept_failed", "server.full",
         "server.crowded", "server.few_descriptors", "server.peer_refused", "connection.stalled",
     }
 )  # fmt: skip
 """Degraded, but served (style.md 36)."""
-ERRORS: Final = frozenset({"request.crashed", "actor.crashed", "app.failed", "connection.failed", "server.failed"})
+ERRORS: Final = frozenset(
+    {
+        "project.damaged",
+        "project.quarantine_failed",
+        "request.crashed",
+        "actor.crashed",
+        "app.failed",
+        "connection.failed",
+        "server.failed",
+    }
+)
 """Someone has to look; with a traceback. Whatever stands in neither set is a change of state, at INFO."""
 
 _logger = logging.getLogger("intermute")

@@ -11,6 +11,7 @@ from intermute.core.entities.values import made
 from intermute.core.ids import Micros, ProjectName
 from intermute.store import entities as rows
 from intermute.store import projects
+from intermute.store.chain import GENESIS
 from intermute.store.connection import open_writer
 from intermute.store.directory import DataDirectory
 from intermute.store.migrate import migrate
@@ -40,6 +41,6 @@ def write_tasks(data: Path, name: str, count: int) -> None:
                 }
                 task = made(TASK, given, f"task-{number}", number, 0, Micros(_START_US + number))
                 connection.execute(*rows.insert(task))
-            connection.execute(*projects.advance(count, 1, Micros(_START_US + count)))
+            connection.execute(*projects.advance(count, 1, Micros(_START_US + count), GENESIS))
     finally:
         connection.close()

@@ -2,6 +2,7 @@
 
 import sys
 from pathlib import Path
+from typing import Final
 
 import apsw
 import click
@@ -11,6 +12,8 @@ from intermute.cli.options import data_option
 from intermute.store.connection import SQLITE_OLDEST, sqlite_version
 from intermute.store.diagnosis import examine
 from intermute.store.directory import DataDirectory
+
+_IN_QUARANTINE: Final = "it is refused until you restore a backup or decide otherwise: `intermute quarantine --help`"
 
 
 @click.command(epilog="Example:  intermute doctor --data ./intermute-data")
@@ -26,19 +29,27 @@ def doctor(data: Path) -> None:
     mode = data.stat().st_mode & 0o777
     _line("directory", str(data), "" if mode == 0o700 else f"mode is {mode:o}, should be 700: chmod 700 {data}")
     directory = DataDirectory(data)
-    _line("server", "running on this directory" if directory.is_locked() else "not running", "")
+    is_running = directory.is_locked()
+    _line("server", "running on this directory" if is_running else "not running", "")
     is_well = is_new_enough and mode == 0o700
     files = directory.files()
     _line("projects", str(len(files)), "")
     for path in files:
-        found = examine(path)
+        found = examine(path, is_stopped=not is_running)
         is_well = is_well and found.is_well
         problem = "" if found.is_well else _advice(found.integrity, found.migrations_pending)
         _line(
             found.project or path.name,
-            f"schema {found.schema}, {found.head} events, {found.size_bytes / 1024:.0f} KiB, integrity {found.integrity}",
+            f"schema {found.schema}, head {found.head}, {found.size_bytes / 1024:.0f} KiB, integrity {found.integrity}"
+            + (f", head hash {found.head_hash}" if found.head_hash else ""),
             problem,
         )
+    for digest, report in directory.quarantine.reports().items():
+        is_well = False
+        since = (
+            f"in quarantine since {report.at}: {report.reason}" if report else "in quarantine, its report unreadable"
+        )
+        _line(report.project if report else digest, since, _IN_QUARANTINE)
     sys.exit(ExitCode.OK if is_well else ExitCode.REFUSED)
 
 
@@ -50,5 +61,5 @@ def _advice(integrity: str, pending: int) -> str:
     if pending < 0:
         return "a newer version wrote this file: start that version"
     if integrity != "ok":
-        return "the file is damaged: stop the server, keep the file with its -wal beside it, and restore a backup"
+        return "the file is damaged: stop the server, keep the file with its -wal, and restore a backup (`intermute restore`)"
     return "the file holds no project: it can be removed"

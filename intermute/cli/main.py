@@ -8,10 +8,12 @@ import click
 
 from intermute import __version__
 from intermute.app import run
+from intermute.cli.backup import backup, restore
 from intermute.cli.check import check
 from intermute.cli.demo import demo
 from intermute.cli.doctor import doctor
 from intermute.cli.options import data_option
+from intermute.cli.quarantine import quarantine
 from intermute.config import DEFAULT_HOST, DEFAULT_PORT, LogFormat, Settings
 from intermute.core.limits import BATCH_MAX
 from intermute.logs import configure, log
@@ -26,6 +28,8 @@ _EPILOG = """Examples:
   intermute init --project acme            make an API key for project acme
   intermute demo                           watch three agents share this repository
   intermute doctor                         look into ./intermute-data
+  intermute backup /var/backups/intermute  copy every project while the server runs; `restore` is its return
+  intermute quarantine list                which projects are damaged, and how to go on
   intermute check src/a.py                 is it free? For commit hooks and builds
 
 Exit codes: 0 well, 1 failed, 2 wrong usage, 3 refused to start or unwell, 4 shutdown got stuck, 130 second signal.
@@ -127,9 +131,12 @@ def openapi() -> None:
     click.echo(openapi_document().decode(), nl=False)
 
 
+cli.add_command(backup)
 cli.add_command(check)
 cli.add_command(doctor)
 cli.add_command(demo)
+cli.add_command(quarantine)
+cli.add_command(restore)
 
 
 def main() -> None:

@@ -8,7 +8,8 @@ Source: design.md 3 (invariants 1, 2, 3, 6, 7), hazards.md 1 to 4.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import partial
 from itertools import accumulate
@@ -19,7 +20,15 @@ import trio
 
 from intermute.core import limits
 from intermute.core.agents import Caller
-from intermute.core.errors import DomainError, InternalError, OutcomeUnknown, StorageFull, StorageUnavailable, TooSlow
+from intermute.core.errors import (
+    DomainError,
+    InternalError,
+    OutcomeUnknown,
+    ProjectQuarantined,
+    StorageFull,
+    StorageUnavailable,
+    TooSlow,
+)
 from intermute.core.events import Event
 from intermute.core.times import Now
 from intermute.project.deciding import decide, fetch_facts, needs_facts
@@ -147,7 +156,7 @@ class _Actor:
     async def open(self) -> None:
         """Open the file and build the memory. Raises: StoreFault, MigrationRefused, WrongFile."""
         project = self._project
-        with self._child.busy("opening", in_thread=True):
+        with self._noting_damage(), self._child.busy("opening", in_thread=True):
             row, applied = await project.writer.open(project.name, project.clock.now().wall_us)
             await project.reader.open()
         project.clock.last_wall_us = max(project.clock.last_wall_us, row.wall_us)
@@ -159,14 +168,14 @@ class _Actor:
     async def close(self) -> None:
         """Move the log into the file and close it; a fault here is logged, since nobody waits for an answer."""
         try:
-            await self._project.writer.close()
+            await self._project.writer.close(is_damaged=self._project.damage is not None)
         except StoreFault as fault:
             self._project.log("storage.close_failed", project=self._project.name, fault=str(fault))
 
     async def _load(self, row: ProjectRow) -> None:
         project = self._project
         load = partial(load_state, row=row, now=project.clock.now(), previous=project.state)
-        with self._child.busy("loading", in_thread=True):
+        with self._noting_damage(), self._child.busy("loading", in_thread=True):
             project.state = await project.writer.read(load)
         project.hub.restart(row.head)
         project.lobby.wake()
@@ -310,7 +319,7 @@ class _Actor:
         """Find out what became of a batch whose commit failed, tell its askers, and start over from the disk."""
         self._note_fault(fault)
         try:
-            with self._child.busy("looking after a fault", in_thread=True):
+            with self._noting_damage(), self._child.busy("looking after a fault", in_thread=True):
                 # A full disk stops a commit before its end is written, and would stop the seal as well.
                 row = await self._project.writer.look(number, seals=fault.kind is not FaultKind.FULL)
         except StoreFault:
@@ -329,11 +338,19 @@ class _Actor:
         if is_stored:
             _end_run_if_wrong(batch, self._project.writer.attempted)
 
+    @contextmanager
+    def _noting_damage(self) -> Iterator[None]:
+        try:
+            yield
+        except StoreFault as fault:
+            self._project.note_fault(fault)
+            raise
+
     def _note_fault(self, fault: StoreFault) -> None:
         project = self._project
         if fault.kind is not FaultKind.FULL:  # A full disk refuses writes one by one; resting would not free it.
             project.breaker.record_fault(trio.current_time(), str(fault))
-        project.last_fault = str(fault)
+        project.note_fault(fault)
         project.log("storage.fault", project=project.name, fault=str(fault))
 
 
@@ -345,4 +362,6 @@ def _end_run_if_wrong(batch: Batch, committed: Committed) -> None:
 
 
 def _as_answer(fault: StoreFault) -> DomainError:
+    if fault.kind is FaultKind.CORRUPT:
+        return ProjectQuarantined()
     return StorageFull() if fault.kind is FaultKind.FULL else StorageUnavailable()

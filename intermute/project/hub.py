@@ -12,7 +12,7 @@ from itertools import islice
 import trio
 
 from intermute.core import limits
-from intermute.core.errors import ShuttingDown, TooManySubscribers
+from intermute.core.errors import DomainError, ShuttingDown, TooManySubscribers
 from intermute.core.events import Event, weight
 
 
@@ -27,7 +27,7 @@ class Hub:
         self._tail_from = 0
         self._tail_chars = 0
         self._grew = trio.Event()
-        self._is_closed = False
+        self._closed: DomainError | None = None
 
     def restart(self, head: int) -> None:
         """Take over the log's head from the disk; waiting readers look again, since something may have come with it."""
@@ -81,16 +81,16 @@ class Hub:
                     del self._subscribers_of[reader]
 
     async def wait_beyond(self, cursor: int) -> None:
-        """Return once the log's head is beyond the cursor; always a checkpoint. Raises: ShuttingDown, once it is closed."""
+        """Return once the log's head is beyond the cursor; always a checkpoint. Raises: DomainError, once it is closed."""
         await trio.lowlevel.checkpoint()
         while self.head <= cursor:
-            if self._is_closed:
-                raise ShuttingDown
+            if self._closed is not None:
+                raise self._closed.with_traceback(None)
             await self._grew.wait()
 
-    def close(self) -> None:
+    def close(self, reason: DomainError | None = None) -> None:
         """Send everyone home who waits for events, now and from now on; what is in the log can still be read."""
-        self._is_closed = True
+        self._closed = reason or ShuttingDown()
         self._wake()
 
     def _wake(self) -> None:

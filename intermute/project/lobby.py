@@ -77,6 +77,9 @@ class Asking(Protocol):
     async def ask(self, request: Request) -> Any:  # Any: the operation table says which view.
         """Have the actor decide a command. Raises: DomainError."""
 
+    def check_sound(self) -> None:
+        """Refuse to work on a damaged file. Raises: ProjectQuarantined."""
+
     def note_leaving(self) -> None:
         """Have the actor let those go on who were behind one that has left."""
 
@@ -126,6 +129,7 @@ async def _outcome(project: Asking, ticket: str, ends_s: float) -> ReservationVi
                         return None
                     waiting.deadline = math.inf  # Granted; it is being stored right now.
                 await project.lobby.news()
+                project.check_sound()
         state = project.known_state()
         now = project.clock.now()
         if (lease := state.leases.committed(ticket)) is not None:

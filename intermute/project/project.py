@@ -22,6 +22,7 @@ from intermute.core.errors import (
     OutcomeUnknown,
     Overloaded,
     ProjectParked,
+    ProjectQuarantined,
     ShuttingDown,
     StorageFull,
     StorageUnavailable,
@@ -65,6 +66,7 @@ class Project:
         *,
         batch_max: int = limits.BATCH_MAX,
         make_hop: Callable[[], Hop] = thread_hop,
+        on_damage: Callable[["Project"], None],
     ) -> None:
         self.name, self.path, self.random_bits, self.log, self.batch_max = name, path, random_bits, log, batch_max
         self.clock = ProjectClock(clock)
@@ -72,11 +74,15 @@ class Project:
         self.hub = Hub()
         self.lobby = Lobby()
         self.breaker = Breaker()
-        self.writer = Writer(path, make_hop())
+        self.hop = make_hop()
+        self.writer = Writer(path, self.hop)
         self.reader = Reader(path, make_hop())
         self.ticker = Ticker(self.mailbox)
         self.state: ProjectState | None = None
         self.last_fault: str | None = None
+        self.damage: str | None = None
+        """What is wrong with the file; from then on nothing is read from it or stored, until an operator has dealt with it."""
+        self._on_damage = on_damage
         self.last_used_s = trio.current_time()
         self.calls = 0
         self._turns = trio.Lock()
@@ -91,6 +97,7 @@ class Project:
 
         Raises: DomainError, for everything that is not the answer itself.
         """
+        self.check_sound()
         if once is None:
             check_identity(self.known_state(), question, caller)
         self.last_used_s = trio.current_time()
@@ -130,6 +137,7 @@ class Project:
         except MailboxFull:
             raise Overloaded from None
         except MailboxClosed as closed:
+            self.check_sound()
             raise closed_error(closed) from None
         except AskTimeout as late:
             raise (TooSlow() if late.was_taken else Overloaded()) from None
@@ -182,8 +190,9 @@ class Project:
         try:
             return await self.reader.read(wanted.work)
         except StoreFault as fault:
-            self.last_fault = str(fault)
+            self.note_fault(fault)
             self.log("storage.read_fault", project=self.name, fault=str(fault))
+            self.check_sound()
             raise (StorageFull() if fault.kind is FaultKind.FULL else StorageUnavailable()) from None
 
     def known_state(self) -> ProjectState:
@@ -200,12 +209,25 @@ class Project:
 
     async def events_after(self, cursor: int, limit: int) -> Sequence[Event]:
         """Return the log's events after the cursor, from memory where it reaches back that far. Raises: DomainError."""
+        self.check_sound()
         found = self.hub.after(cursor, limit)
         if found is None:
             found = await self.read(FromStore(partial(event_rows.after, cursor=cursor, limit=limit)))
         return found
 
     # ---- how it is
+
+    def note_fault(self, fault: StoreFault) -> None:
+        """Remember what the storage did; a damaged file is given up."""
+        self.last_fault = str(fault)
+        if fault.kind is FaultKind.CORRUPT and self.damage is None:
+            self.damage = fault.text
+            self._on_damage(self)
+
+    def check_sound(self) -> None:
+        """Refuse to work on a damaged file. Raises: ProjectQuarantined."""
+        if self.damage is not None:
+            raise ProjectQuarantined
 
     def is_idle(self, mono_s: float) -> bool:
         """Tell whether nobody needs the project to be open: no call, no reader, no lease, for some time."""
@@ -224,6 +246,7 @@ class Project:
         breaker = self.breaker.snapshot(trio.current_time())
         return {
             "head": self.hub.head,
+            "chain": {"head": self.writer.chain_end.cursor, "hash": self.writer.chain_end.digest.hex()},
             "subscribers": self.hub.subscribers,
             "agents": 0 if self.state is None else len(self.state.agents),
             "reservations": self.known_leases(),

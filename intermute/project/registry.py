@@ -12,7 +12,7 @@ import trio
 
 from intermute.core import limits
 from intermute.core.agents import Caller, Directory, Identity
-from intermute.core.errors import ProjectParked, ShuttingDown, StorageUnavailable, TooManyProjects
+from intermute.core.errors import ProjectParked, ProjectQuarantined, ShuttingDown, StorageUnavailable, TooManyProjects
 from intermute.core.ids import ProjectName, RandomBits, project_tag, tag_of
 from intermute.core.once import Once
 from intermute.project.actor import run_actor
@@ -21,8 +21,9 @@ from intermute.project.blank import BlankProject
 from intermute.project.clock import Clock, ProjectClock
 from intermute.project.handlers.table import COMMANDS
 from intermute.project.project import Log, Project
+from intermute.project.ward import Ward
 from intermute.store.directory import DataDirectory
-from intermute.store.faults import StoreFault
+from intermute.store.faults import FaultKind, StoreFault
 from intermute.store.hop import Hop, thread_hop
 from supervisor import (
     Child,
@@ -56,9 +57,11 @@ class Registry:
         make_hop: Callable[[], Hop] = thread_hop,
     ) -> None:
         self.directory = directory
+        self.ward = Ward(directory, clock, log)
         self._make_project = partial(
-            Project, clock=clock, random_bits=random_bits, log=log, batch_max=batch_max, make_hop=make_hop
-        )
+            Project, clock=clock, random_bits=random_bits, log=log, batch_max=batch_max, make_hop=make_hop,
+            on_damage=self.ward.await_quarantine,
+        )  # fmt: skip
         self._supervisor, self._log, self._random_bits = supervisor, log, random_bits
         self._open: dict[ProjectName, Project] = {}
         self._locks: dict[ProjectName, trio.Lock] = {}
@@ -77,12 +80,12 @@ class Registry:
         return self._open.get(name)
 
     def knows(self, name: ProjectName) -> bool:
-        """Tell whether the project is open or has a file."""
-        return name in self._open or self.directory.has(name)
+        """Tell whether the project is open or has a file, if only in quarantine."""
+        return name in self._open or self.directory.has(name) or self.ward.holds(name)
 
     async def answer(self, name: ProjectName, question: object, caller: Caller, once: Once | None = None) -> object:
         """Decide a command or answer a query of this project; a command with a key, once. Raises: DomainError."""
-        if name not in self._open and not self.directory.has(name):
+        if not self.knows(name):
             await trio.lowlevel.checkpoint()
             if (answer := self._answer_blank(name, question, caller)) is not None:
                 return answer
@@ -103,17 +106,19 @@ class Registry:
     async def project(self, name: ProjectName) -> Project:
         """Return the project, opened if need be.
 
-        Raises: TooManyProjects, ProjectParked, ShuttingDown, StorageUnavailable.
+        Raises: TooManyProjects, ProjectParked, ProjectQuarantined, ShuttingDown, StorageUnavailable.
         """
         known = self._open.get(name)
         if known is not None and known.state is not None:
             return known
         async with self._locked(name):
+            self.ward.check(name)
             # Whoever began to open it may have left meanwhile; the child goes on, so this caller waits for it.
             project = self._open.get(name) or await self._spawn(name)
             try:
                 await self._supervisor.wait_started(CHILD_PREFIX + name)
             except ChildNotStarted as failed:
+                project.check_sound()
                 raise self._not_started(name, failed) from None
             self._note_opened(project)
             return project
@@ -125,7 +130,8 @@ class Registry:
 
     async def names(self) -> list[ProjectName]:
         """Return the names of all projects in the data directory."""
-        return await trio.to_thread.run_sync(self.directory.names)
+        found = await trio.to_thread.run_sync(self.directory.names)
+        return sorted({*found, *self.ward.names()})
 
     async def name_of_tag(self, some_id: str) -> ProjectName | None:
         """Return the project in which an id was minted, or None where the id or its project is not ours."""
@@ -134,6 +140,8 @@ class Registry:
             return None
         if (known := self._tags.get(tag)) is not None:
             return known
+        if (lost := next((name for name in self.ward.names() if project_tag(name) == tag), None)) is not None:
+            return lost
         return await trio.to_thread.run_sync(self.directory.named_by_tag, tag)
 
     async def sweep(self, child: Child) -> None:
@@ -164,9 +172,43 @@ class Registry:
                     await self._close_reader(project)
             self._log("project.closed", project=project.name)
 
+    async def quarantine(self, child: Child) -> None:
+        """Move the files of damaged projects into quarantine, one project after the other; a supervised child's `main`."""
+        child.started()
+        while True:
+            project = await self.ward.next_damaged()
+            async with self._locked(project.name):
+                if self._open.get(project.name) is project:
+                    await self._quarantine(project)
+
+    async def give_up(self, name: ProjectName, damage: str) -> None:
+        """Give up a project whose file was found to be damaged without its actor's having met that."""
+        async with self._locked(name):
+            project = self._open.get(name)
+            if project is not None:
+                project.note_fault(StoreFault(FaultKind.CORRUPT, damage))
+            elif not self.ward.holds(name):
+                project = self._make_project(name, self.directory.path_of(name))  # Never opened: only moved.
+                project.damage = damage
+                await self.ward.take_in(project)
+
+    async def _quarantine(self, project: Project) -> None:
+        project.hub.close(ProjectQuarantined())
+        project.lobby.wake()
+        try:
+            await self._supervisor.stop(CHILD_PREFIX + project.name)
+        except ChildStillRunning as error:  # Still refused, since it stays open; the next start will find the damage.
+            self._log("project.close_failed", project=project.name, error=str(error))
+            return
+        with trio.move_on_after(_CLOSE_TIMEOUT_S, shield=True):
+            await self._close_reader(project)
+        if await self.ward.take_in(project):
+            del self._open[project.name]
+            self._tags.pop(project_tag(project.name), None)
+
     async def _close_reader(self, project: Project) -> None:
         try:
-            await project.reader.close()
+            await project.reader.close(is_damaged=project.damage is not None)
         except StoreFault as fault:
             self._log("storage.close_failed", project=project.name, fault=str(fault))
 

@@ -46,18 +46,45 @@ def open_writer(path: Path) -> apsw.Connection:
     Raises: StoreFault. Resources: the caller closes it, in the thread that used it last.
     """
     with as_faults():
-        _create_private(path)
+        create_private(path)
         return _opened(path, _WRITER_PRAGMAS)
 
 
-def open_reader(path: Path) -> apsw.Connection:
-    """Return a connection that can only read. Raises: StoreFault."""
+def open_reader(path: Path, *, leaves_log: bool = False) -> apsw.Connection:
+    """Return a connection that can only read; with `leaves_log` its closing moves nothing into the file. Raises: StoreFault.
+
+    Whoever only looks leaves the log: that it is there tells the next writer of an unclean stop.
+    """
     with as_faults():
         # Read-write at the file level, since a read-only handle cannot take part in the write-ahead log's index.
-        return _opened(path, _READER_PRAGMAS)
+        connection = _opened(path, _READER_PRAGMAS)
+        if leaves_log and was_stopped_uncleanly(
+            path
+        ):  # An empty one is made by the opening, and goes with the closing.
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
+    return connection
 
 
-def _create_private(path: Path) -> None:
+def log_of(path: Path) -> Path:
+    """Return the file of the write-ahead log."""
+    return path.with_name(path.name + "-wal")
+
+
+def shared_memory_of(path: Path) -> Path:
+    """Return the file of the log's index; it holds nothing that the log does not."""
+    return path.with_name(path.name + "-shm")
+
+
+def was_stopped_uncleanly(path: Path) -> bool:
+    """Tell whether the log holds something: whoever closes the file in good order empties it first."""
+    try:
+        return log_of(path).stat().st_size > 0
+    except FileNotFoundError:
+        return False
+
+
+def create_private(path: Path) -> None:
+    """Create a file for its owner only, unless it is there; its name outlasts a power cut. Raises: OSError."""
     try:
         os.close(os.open(path, os.O_RDWR | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600))
     except FileExistsError:
@@ -100,19 +127,23 @@ def snapshot(connection: apsw.Connection) -> Iterator[apsw.Connection]:
             connection.execute("ROLLBACK")
 
 
-def abandon(connection: apsw.Connection) -> None:
+def abandon(connection: apsw.Connection, *, leaves_log: bool = False) -> None:
     """Close a connection after a fault; what closing says is of no interest beside what went wrong before."""
     with suppress(apsw.Error):
+        if leaves_log:
+            connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
         connection.close(force=True)
 
 
-def close(connection: apsw.Connection, *, checkpoint: bool = False) -> None:
-    """Close the connection, after moving the whole log into the file if asked to.
+def close(connection: apsw.Connection, *, checkpoint: bool = False, leaves_log: bool = False) -> None:
+    """Close the connection, after moving the whole log into the file if asked to, or leaving it in any case.
 
     Raises: StoreFault; the connection is closed all the same.
     """
     with as_faults():
         try:
+            if leaves_log:
+                connection.config(apsw.SQLITE_DBCONFIG_NO_CKPT_ON_CLOSE, 1)
             if checkpoint and not connection.in_transaction:
                 connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
         finally:

@@ -2,13 +2,18 @@
 
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Final
 
 import apsw
 
 from intermute.store import projects
-from intermute.store.connection import close, open_reader
-from intermute.store.faults import StoreFault
+from intermute.store.chain import CHAIN_SCHEMA, TAIL_EVENTS, check_chain
+from intermute.store.connection import close, open_reader, snapshot
+from intermute.store.faults import FaultKind, StoreFault, as_faults
 from intermute.store.migrate import known_migrations, schema_version
+from intermute.store.seal import check_seal
+
+QUICK_CHECK_BYTES_MAX: Final = 256 * 1024 * 1024  # bytes of a file that is checked before it is opened.
 
 
 @dataclass(frozen=True, slots=True)
@@ -20,7 +25,11 @@ class Finding:
     schema: int
     migrations_pending: int
     integrity: str
+    epoch: int
     head: int
+    head_hash: str | None
+    """The hash of the last event, once the whole chain was checked; None in a file of before the chain."""
+    is_damaged: bool
     size_bytes: int
 
     @property
@@ -29,21 +38,47 @@ class Finding:
         return self.integrity == "ok" and self.migrations_pending >= 0 and self.project is not None
 
 
-def examine(path: Path) -> Finding:
-    """Return what one file holds; a fault becomes part of the finding. Blocks: run it in a thread."""
-    schema, integrity, row = 0, "ok", None
+def check_unsealed(connection: apsw.Connection, path: Path) -> None:
+    """Check a file that nothing vouches for, as after a kill or a power cut: its structure, and the end of the chain.
+
+    Bounded: larger files are left to the diagnosis that runs while the service serves. Raises: StoreFault.
+    """
+    with as_faults(), snapshot(connection):
+        if path.stat().st_size <= QUICK_CHECK_BYTES_MAX:
+            found = str(connection.execute("PRAGMA quick_check(1)").get)
+            if found != "ok":
+                raise StoreFault(FaultKind.CORRUPT, f"quick_check: {found}")
+        if schema_version(connection) >= CHAIN_SCHEMA:
+            check_chain(connection, tail=TAIL_EVENTS)
+
+
+def examine(path: Path, *, is_stopped: bool = False) -> Finding:
+    """Return what one file holds; a fault becomes part of the finding. Blocks: run it in a thread.
+
+    One snapshot of the file is checked: its structure, and every event against the hash chain. With `is_stopped`, where
+    nobody can open the file meanwhile, its seal as well.
+    """
+    schema, integrity, row, head_hash, is_damaged = 0, "ok", None, None, False
     try:
-        connection = open_reader(path)
+        if is_stopped:
+            check_seal(path)
+        connection = open_reader(path, leaves_log=True)
     except StoreFault as fault:
-        integrity = str(fault)
+        integrity, is_damaged = str(fault), fault.kind is FaultKind.CORRUPT
     else:
         try:
-            schema = schema_version(connection)
-            found = [str(line[0]) for line in connection.execute("PRAGMA quick_check(5)")]
-            integrity = "; ".join(found)
-            row = projects.read(connection) if schema else None
-        except apsw.Error as error:
-            integrity = f"{type(error).__name__}: {error}"
+            with as_faults(), snapshot(connection):
+                schema = schema_version(connection)
+                found = [str(line[0]) for line in connection.execute("PRAGMA quick_check(5)")]
+                integrity = "; ".join(found)
+                is_damaged = integrity != "ok"
+                row = projects.read_outline(connection) if schema else None
+                if schema >= CHAIN_SCHEMA and integrity == "ok":
+                    head_hash = check_chain(connection).digest.hex()
+        except StoreFault as fault:
+            integrity, is_damaged = str(fault), fault.kind is FaultKind.CORRUPT
+        except apsw.SQLError as error:  # Its tables are not ours.
+            integrity = str(error)
         finally:
             close(connection)
     return Finding(
@@ -52,6 +87,9 @@ def examine(path: Path) -> Finding:
         schema=schema,
         migrations_pending=len(known_migrations()) - schema,
         integrity=integrity,
+        epoch=row.epoch if row else 0,
         head=row.head if row else 0,
-        size_bytes=path.stat().st_size,
+        head_hash=head_hash,
+        is_damaged=is_damaged,
+        size_bytes=path.stat().st_size if path.exists() else 0,  # It may have gone into quarantine meanwhile.
     )

@@ -15,6 +15,7 @@ from intermute.core.ids import ProjectName, project_digest
 from intermute.store import projects
 from intermute.store.connection import close, open_reader
 from intermute.store.faults import StoreFault
+from intermute.store.quarantine import Quarantine
 
 _FILE: Final = re.compile(r"[0-9a-f]{32}\.db")
 
@@ -28,6 +29,7 @@ class DataDirectory:
 
     def __init__(self, root: Path) -> None:
         self.root = root
+        self.quarantine = Quarantine(root)
         self._lock: int | None = None
         self._names: dict[str, ProjectName] = {}
 
@@ -37,6 +39,7 @@ class DataDirectory:
             self.root.mkdir(mode=0o700, parents=True, exist_ok=True)
             # A link on the way here is the operator's; a link in place of a project's file is refused (connection.py).
             self.root = self.root.resolve()
+            self.quarantine = Quarantine(self.root)
             owner = self.root.stat()
         except OSError as error:
             raise DirectoryRefused(f"cannot use {self.root} as the data directory: {error}") from error
@@ -101,18 +104,18 @@ class DataDirectory:
         """Return the name of the project in a file, or None where the file cannot tell. Blocks: run it in a thread."""
         if path.name not in self._names:
             try:
-                connection = open_reader(path)
+                connection = open_reader(path, leaves_log=True)
             except StoreFault:
                 return None
             try:
-                row = projects.read(connection)
-            except apsw.Error:
-                row = None
+                found = projects.read_outline(connection)
+            except (apsw.Error, UnicodeDecodeError):
+                found = None
             finally:
                 close(connection)
-            if row is None:
+            if found is None:
                 return None
-            self._names[path.name] = row.name
+            self._names[path.name] = found.name
         return self._names[path.name]
 
     def names(self) -> list[ProjectName]:

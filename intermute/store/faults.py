@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Final
 
 import apsw
+import msgspec
 
 
 class FaultKind(StrEnum):
@@ -35,6 +36,7 @@ _KINDS: Final[tuple[tuple[type[Exception], FaultKind], ...]] = (
     (apsw.FullError, FaultKind.FULL),
     (apsw.CorruptError, FaultKind.CORRUPT),
     (apsw.NotADBError, FaultKind.CORRUPT),
+    (UnicodeDecodeError, FaultKind.CORRUPT),  # Text on the disk that nobody can have stored.
     (apsw.IOError, FaultKind.IO),
     (apsw.CantOpenError, FaultKind.IO),
     (apsw.ReadOnlyError, FaultKind.IO),
@@ -43,6 +45,7 @@ _KINDS: Final[tuple[tuple[type[Exception], FaultKind], ...]] = (
     (apsw.InterruptError, FaultKind.IO),
     (OSError, FaultKind.IO),
 )
+_DAMAGE: Final = frozenset({apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORRUPTFS, apsw.SQLITE_IOERR_DATA})
 _FAULTS: Final = tuple(error for error, _ in _KINDS)
 
 
@@ -52,5 +55,15 @@ def as_faults() -> Iterator[None]:
     try:
         yield
     except _FAULTS as error:
-        kind = next(kind for known, kind in _KINDS if isinstance(error, known))
-        raise StoreFault(kind, f"{type(error).__name__}: {error}") from error
+        raise StoreFault(_kind_of(error), f"{type(error).__name__}: {error}") from error
+    except msgspec.DecodeError as error:
+        if isinstance(error, msgspec.ValidationError):  # It is JSON, and not what we take it for: a bug of ours.
+            raise
+        raise StoreFault(FaultKind.CORRUPT, f"what is stored is no JSON: {error}") from error
+
+
+def _kind_of(error: Exception) -> FaultKind:
+    # Extended codes are of the general class: a file that ends too early is damage, not a disk that may work again.
+    if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", None) in _DAMAGE:
+        return FaultKind.CORRUPT
+    return next(kind for known, kind in _KINDS if isinstance(error, known))

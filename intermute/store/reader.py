@@ -31,11 +31,11 @@ class Reader:
         """Return what `work` reads from one snapshot of the file. Raises: StoreFault, and what `work` raises."""
         return await self._hop(partial(self._read, work))
 
-    async def close(self) -> None:
-        """Close the connection. Raises: StoreFault; it is closed all the same."""
+    async def close(self, *, is_damaged: bool = False) -> None:
+        """Close the connection; a damaged file is left as it is. Raises: StoreFault; it is closed all the same."""
         connection, self._connection = self._connection, None
         if connection is not None:
-            await self._hop(partial(close, connection))
+            await self._hop(partial(close, connection, leaves_log=is_damaged))
 
     def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
         assert self._connection is not None, "the reader is open while its project serves"

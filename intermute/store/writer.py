@@ -15,12 +15,15 @@ from typing import Final, TypeVar
 import apsw
 
 from intermute.core.ids import Micros, ProjectName
-from intermute.store import projects
+from intermute.store import events, projects
+from intermute.store.chain import GENESIS, ChainEnd
 from intermute.store.connection import abandon, close, open_writer, snapshot
+from intermute.store.diagnosis import check_unsealed
 from intermute.store.faults import FaultKind, StoreFault, as_faults
 from intermute.store.hop import Hop
 from intermute.store.migrate import migrate
 from intermute.store.projects import ProjectRow
+from intermute.store.seal import break_seal, check_seal, seal
 from intermute.store.statements import Statement
 
 Group = Sequence[Statement]
@@ -59,6 +62,8 @@ class Writer:
         self._path = path
         self._connection: apsw.Connection | None = None
         self.attempted = Committed(0)
+        self.chain_end = ChainEnd(0, GENESIS)
+        """The log's end as it is stored; replaced as a whole, so that any thread may read it."""
         self._wal_pages = 0
         self._hop = hop
 
@@ -94,9 +99,9 @@ class Writer:
         """
         return await self._hop(lambda: self._look(batch, seals=seals))
 
-    async def close(self) -> None:
-        """Move the log into the file and close it. Raises: StoreFault; the connection is closed all the same."""
-        await self._hop(self._close)
+    async def close(self, *, is_damaged: bool = False) -> None:
+        """Move the log into the file, unless that is damaged, and close it. Raises: StoreFault; it is closed all the same."""
+        await self._hop(lambda: self._close(is_damaged=is_damaged))
 
     def interrupt(self) -> None:
         """End a statement that runs too long; a flush that hangs in the kernel cannot be ended (hazards.md 7)."""
@@ -105,8 +110,12 @@ class Writer:
 
     def _open(self, project: ProjectName, now_us: Micros) -> tuple[ProjectRow, list[int]]:
         assert self._connection is None
+        is_whole = check_seal(self._path)
+        break_seal(self._path)
         connection = open_writer(self._path)
         try:
+            if not is_whole:
+                check_unsealed(connection, self._path)
             applied = migrate(connection, now_us)
             with as_faults():
                 row = projects.read(connection)
@@ -119,10 +128,11 @@ class Writer:
                         f"{self._path.name} holds project {row.name!r}, not {project!r}: move it out of the way"
                     )
                 self._own_checkpoints(connection)
-        except BaseException:
-            abandon(connection)
+        except BaseException as error:
+            abandon(connection, leaves_log=isinstance(error, StoreFault) and error.kind is FaultKind.CORRUPT)
             raise
         self._connection = connection
+        self.chain_end = ChainEnd(row.head, row.chain_head)
         return row, applied
 
     def _own_checkpoints(self, connection: apsw.Connection) -> None:
@@ -143,9 +153,11 @@ class Writer:
         self.attempted = Committed(0)
         with as_faults():
             connection.execute("BEGIN IMMEDIATE")
-            self.attempted = _run_groups(connection, groups)
-            connection.execute(*projects.advance(heads[self.attempted.count], batch, wall_us))
+            self.attempted, digest = _run_groups(connection, groups, self.chain_end.digest)
+            head = heads[self.attempted.count]
+            connection.execute(*projects.advance(head, batch, wall_us, digest))
             connection.execute("COMMIT")
+            self.chain_end = ChainEnd(head, digest)
             # The batch is stored; moving the log on is housekeeping, whose failure must not be taken for the batch's.
             if self._wal_pages > WAL_PAGES_MAX:
                 with suppress(apsw.BusyError):  # A reader is on an old page; the next batch tries again.
@@ -174,23 +186,28 @@ class Writer:
             abandon(connection)
             raise
         self._connection = connection
+        self.chain_end = ChainEnd(row.head, row.chain_head)
         return row
 
-    def _close(self) -> None:
+    def _close(self, *, is_damaged: bool) -> None:
         connection, self._connection = self._connection, None
         if connection is not None:
-            close(connection, checkpoint=True)
+            close(connection, checkpoint=not is_damaged, leaves_log=is_damaged)
+            if not is_damaged:
+                seal(self._path)
 
 
-def _run_groups(connection: apsw.Connection, groups: Sequence[Group]) -> Committed:
+def _run_groups(connection: apsw.Connection, groups: Sequence[Group], digest: bytes) -> tuple[Committed, bytes]:
+    """Run the groups; return how many are stored, and the hash of the last event among them."""
     for index, group in enumerate(groups):
+        stored = digest
         connection.execute("SAVEPOINT command")
         try:
             for statement in group:
-                connection.execute(statement.sql, statement.values)
+                digest = events.execute(connection, statement, digest)
         except _BUGS as bug:
             connection.execute("ROLLBACK TO command")
             connection.execute("RELEASE command")
-            return Committed(index, bug)
+            return Committed(index, bug), stored
         connection.execute("RELEASE command")
-    return Committed(len(groups))
+    return Committed(len(groups)), digest

@@ -81,6 +81,7 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.OutcomeUnknown: 503,
     errors.TooSlow: 503,
     errors.ProjectParked: 503,
+    errors.ProjectQuarantined: 503,
     errors.ShuttingDown: 503,
     errors.LiveDeliveryFailed: 503,
     errors.StorageFull: 507,

@@ -19,6 +19,7 @@ from intermute.core.errors import (
     InvalidProject,
     InvalidRequest,
     ProjectParked,
+    ProjectQuarantined,
     ProjectRequired,
     StorageUnavailable,
     TooManyProjects,
@@ -153,7 +154,7 @@ class Front:
         for name in await self.registry.names():
             try:
                 found += await self._rows_of(name, rows, question, principal, wanted)
-            except (ProjectParked, StorageUnavailable, TooManyProjects):
+            except (ProjectParked, ProjectQuarantined, StorageUnavailable, TooManyProjects):
                 continue  # A project that is out of order is seen in /health, and must not hide the others.
         for column, is_descending in reversed(operation.gather_order or ((order, True),)):
             found.sort(key=partial(_in_order, name=column), reverse=is_descending)

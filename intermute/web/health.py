@@ -35,6 +35,11 @@ class HealthReport:
                 if (name := child.name).startswith(CHILD_PREFIX)
                 and child.state is not ChildState.STOPPED
                 and project in (None, name.removeprefix(CHILD_PREFIX))
+            ]
+            + [
+                {"project": name, "state": "quarantined", "since": report.at, "reason": report.reason}
+                for name, report in self._registry.ward.reports.items()
+                if project in (None, name)
             ],
             process=None if project is not None else self._process(children),
         )
@@ -47,7 +52,7 @@ class HealthReport:
             for project in self._registry.open_projects()
             if project.breaker.state(trio.current_time()) is not BreakerState.CLOSED
         ]
-        return found
+        return found + list(self._registry.ward.reports)
 
     def _project(self, child: ChildHealth, name: str) -> dict[str, Any]:  # Any: see HealthView.
         opened = next((each for each in self._registry.open_projects() if each.name == name), None)

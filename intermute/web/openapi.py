@@ -24,6 +24,7 @@ from intermute.core.errors import (
     OutcomeUnknown,
     Overloaded,
     ProjectParked,
+    ProjectQuarantined,
     ReplyNotKept,
     ShuttingDown,
     StorageFull,
@@ -50,7 +51,8 @@ _ANYWHERE: Final = (InvalidRequest, BrowserRefused, MisdirectedHost, InternalErr
 _WITH_BODY: Final = (MalformedJson, BodyTooLarge, UnsupportedMediaType)
 _WITH_CALLER: Final = (Unauthorized,)
 _OF_PROJECT: Final = (
-    InvalidProject, ForeignProject, AgentHeaderMissing, AgentIdentityMismatch, TooManyProjects, ProjectParked, StorageFull,
+    InvalidProject, ForeignProject, AgentHeaderMissing, AgentIdentityMismatch, TooManyProjects, ProjectParked,
+    ProjectQuarantined, StorageFull,
     StorageUnavailable, ShuttingDown,
 )  # fmt: skip
 _OF_COMMANDS: Final = (Overloaded, OutcomeUnknown, TooSlow)

@@ -154,7 +154,9 @@ def test_doctor_looks_into_a_directory_that_is_being_served(served: ServerProces
 
     assert found.returncode == 0
     assert "running on this directory" in found.stdout
-    assert re.search(r"^ok +acme: schema \d+, 1 events, \d+ KiB, integrity ok$", found.stdout, re.MULTILINE)
+    assert re.search(
+        r"^ok +acme: schema \d+, head 1, \d+ KiB, integrity ok, head hash [0-9a-f]{64}$", found.stdout, re.MULTILINE
+    )
     assert "PROBLEM" not in found.stdout
     with served.client() as local:
         register(local, "umbra", "ben")

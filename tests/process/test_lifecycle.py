@@ -349,7 +349,7 @@ def test_file_at_the_socket_path_is_not_deleted(tmp_path: Path) -> None:
 
 
 def test_damaged_project_leaves_the_others_alone(tmp_path: Path) -> None:
-    """A project whose file is garbage is 503 with Retry-After; every other one is served, and so is /health."""
+    """A project whose file is garbage is set aside, also after a restart; every other one is served, and so is /health (G18)."""
     with ServerProcess(tmp_path) as first, first.client() as local:
         register(local, "acme", "anna")
         assert first.stop() == 0
@@ -359,12 +359,20 @@ def test_damaged_project_leaves_the_others_alone(tmp_path: Path) -> None:
         answer = local.post("/api/agents", json={"project": "acme", "name": "ben"})
         register(local, "umbra", "ben")
 
-        refusal(answer, 503)
+        refusal(answer, 503, "project_quarantined")
         assert int(answer.headers["retry-after"]) >= 1
-        assert good(local.get("/health"))["status"] == "ok"
+        again.logged("project.quarantined")
+        [shown] = good(local.get("/health?project=acme"))["projects"]
+        assert (good(local.get("/health"))["status"], shown["state"]) == ("ok", "quarantined")
         assert refusal(local.get("/health/ready"), 503, "degraded")["count"] == 1
         # To others it says no more than a load balancer needs: how many projects are ill is nobody else's business (G23).
         assert "count" not in refusal(local.get("/health/ready", headers=REMOTE), 503, "degraded")
         assert head(local, "umbra") == 1
         assert inbox(local, "umbra", "ben") == []
         assert again.stop() == 0
+    with ServerProcess(tmp_path) as third, third.client() as local:
+        refusal(local.post("/api/agents", json={"project": "acme", "name": "ben"}), 503, "project_quarantined")
+        assert head(local, "umbra") == 1
+        good(local.get("/api/agents"))
+    found = run_command("doctor", "--data", "data", cwd=tmp_path)
+    assert (found.returncode, "acme: in quarantine since" in found.stdout) == (3, True)

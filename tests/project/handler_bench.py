@@ -121,10 +121,13 @@ class Bench:
         statements: list[Statement] = [each for transaction in transactions for each in transaction.statements]
         if statements:
             with self.connection:
+                row = projects.read(self.connection)
+                assert row is not None
+                digest = row.chain_head
                 for statement in statements:
-                    self.connection.execute(statement.sql, statement.values)
+                    digest = event_rows.execute(self.connection, statement, digest)
                 self.state.batch += 1
-                self.connection.execute(*projects.advance(self.state.head, self.state.batch, self.wall_us))
+                self.connection.execute(*projects.advance(self.state.head, self.state.batch, self.wall_us, digest))
             self.state.stored()
 
     def ask(self, query: object, caller: Caller = LOCAL) -> Any:  # Any: as `run`.

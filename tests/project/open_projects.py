@@ -207,6 +207,7 @@ async def serving(root: Path, *, random_bits: RandomBits | None = None) -> Async
         )
         service = Service(registry, supervisor, clock, gate)
         service.log = log
+        await supervisor.start(ChildSpec(name="quarantine", main=registry.quarantine))
         try:
             yield service
         finally:

@@ -190,14 +190,14 @@ async def test_registry_that_stops_opens_nothing(tmp_path: Path, autojump_clock:
 
 
 async def test_registry_closed_project_leaves_one_file(tmp_path: Path, autojump_clock: MockClock) -> None:
-    """Closing moves the log into the file: what is left is a single file that can be copied."""
+    """Closing moves the log into the file: what is left is a single file, and its seal."""
     async with serving(tmp_path) as service:
         await service.run(LETTER)
         path = service.project.path
 
         await service.stop_project()
 
-        assert names_in(tmp_path) == [path.name]
+        assert names_in(tmp_path) == [path.name, path.with_suffix(".seal").name]
 
 
 async def test_registry_finds_a_project_by_its_ids(tmp_path: Path, autojump_clock: MockClock) -> None:
@@ -213,12 +213,12 @@ async def test_registry_first_failure_to_open_is_soon_over(tmp_path: Path, autoj
     """While a project is tried again its callers are told to come back in a second; once it rests, that it is parked."""
     async with serving(tmp_path) as service:
         path = service.registry.directory.path_of(DEMO)
-        path.write_bytes(b"no database" * 1000)
+        path.mkdir()
 
         first = await service.outcome(GetAgent(agent="anna"))
         await trio.sleep(0.9)
         later = await service.outcome(GetAgent(agent="anna"))
-        path.unlink()
+        path.rmdir()
         await trio.sleep(60)
 
         assert (first.code, first.retry_after_s) == ("storage_unavailable", 1.0)

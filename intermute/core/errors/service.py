@@ -117,6 +117,20 @@ class ProjectParked(DomainError):
         return "This project is out of service after repeated failures and comes back by itself; tell the operator to look at /health."
 
 
+class ProjectQuarantined(DomainError):
+    """The project's file is damaged, and was set aside."""
+
+    code = "project_quarantined"
+    retry_after_s = 60.0
+
+    @property
+    def message(self) -> str:
+        return (
+            "This project's storage is damaged and was set aside, and nothing of this request was stored: tell the operator to "
+            "restore a backup (`intermute restore`, docs/operations.md), until which the project answers nothing else."
+        )
+
+
 class ShuttingDown(DomainError):
     """The server is on its way out."""
 

@@ -1,4 +1,4 @@
-"""The page of threats names tests that exist, and has a row for every threat (docs/reliability.md)."""
+"""The page of promises and threats names tests that exist, and has a row for each of them (docs/reliability.md)."""
 
 import ast
 import re
@@ -9,6 +9,7 @@ from typing import Final
 from source_tree import ROOT
 
 PAGE: Final = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
+PROMISES: Final = 23
 THREATS: Final = 30
 _ROW: Final = re.compile(r"^\| (T\d+) \|(.*)\|$", re.MULTILINE)
 _TEST: Final = re.compile(r"`([\w/]+\.py)::(\w+)`")
@@ -49,6 +50,13 @@ def test_every_threat_has_a_row_with_a_test() -> None:
     """T1 to T30, in order, each with at least one test."""
     assert [number for number, _ in _ROW.findall(PAGE)] == [f"T{number}" for number in range(1, THREATS + 1)]
     assert unproved(PAGE) == []
+
+
+def test_every_promise_has_a_row_with_a_test() -> None:
+    """G1 to G23, in order, each with at least one test and what was found."""
+    rows = re.findall(r"^\| (G\d+) \|(.*)\|$", PAGE, re.MULTILINE)
+    assert [number for number, _ in rows] == [f"G{number}" for number in range(1, PROMISES + 1)]
+    assert [number for number, row in rows if len(row.split(" | ")) != 3 or not _TEST.search(row)] == []
 
 
 def test_missing_test_is_named() -> None:

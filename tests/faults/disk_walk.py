@@ -15,7 +15,7 @@ from faulty_vfs import Disk, Failure, faulty_disk
 from open_projects import DEMO, Service, serving
 from trio.testing import MockClock
 
-from intermute.core.errors import DomainError
+from intermute.core.errors import DomainError, ProjectQuarantined
 from intermute.core.ids import Micros
 from intermute.store.faults import StoreFault
 from intermute.store.writer import Committed, Group, Writer
@@ -84,8 +84,11 @@ def in_mocked_time(main: Callable[[], Awaitable[Result]]) -> Result:
 
 def crash_image(root: Path, target: Path) -> None:
     """Copy what a process that is killed now leaves: files and logs, without the index in shared memory."""
-    target.mkdir()
+    target.mkdir(exist_ok=True)
     for each in [*root.glob("*.db"), *root.glob("*.db-wal")]:
+        shutil.copy(each, target)
+    # A short read looks like damage, so the project is set aside; what it holds must be as whole there.
+    for each in [*root.glob("quarantine/*/*.db"), *root.glob("quarantine/*/*.db-wal")]:
         shutil.copy(each, target)
 
 
@@ -104,7 +107,9 @@ async def simulate(root: Path, at: int, fault: Fault, *, is_hasty: bool = False)
             try:
                 await prove_alive(service)
             except DomainError as dead:
-                outcome.wrong_reads.append(("the project did not come back", dead))
+                # A disk that gives less than it has is damage: then the project waits for its operator.
+                if not (isinstance(dead, ProjectQuarantined) and fault.failure is Failure.SHORT):
+                    outcome.wrong_reads.append(("the project did not come back", dead))
     return outcome, disk, operations
 
 
@@ -123,6 +128,8 @@ def count_operations(root: Path, fault: Fault) -> int:
 def problems(root: Path, at: int, fault: Fault, *, is_hasty: bool = False) -> tuple[list[object], int]:
     """Return what is wrong after the operation with this number has failed, and how often the disk did fail."""
     outcome, disk, _ = in_mocked_time(partial(simulate, root, at, fault, is_hasty=is_hasty))
+    if (root / "quarantine").exists():
+        crash_image(root, root)
     try:
         found = [*lies(outcome, root), *half_states(root), *lies(outcome, root / "crashed"), *outcome.wrong_reads]
     except (StoreFault, apsw.Error) as unreadable:

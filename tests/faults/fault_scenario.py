@@ -34,6 +34,7 @@ from intermute.core.errors import (
     OutcomeUnknown,
     Overloaded,
     ProjectParked,
+    ProjectQuarantined,
     ReservationConflict,
     ReservationEnded,
     StorageFull,
@@ -49,7 +50,7 @@ from intermute.core.errors import (
     UnknownReservation,
 )
 
-NOT_STORED: Final = (StorageUnavailable, StorageFull, ProjectParked, Overloaded)
+NOT_STORED: Final = (ProjectQuarantined, StorageUnavailable, StorageFull, ProjectParked, Overloaded)
 """Answers that promise that nothing was stored."""
 UNKNOWN: Final = (OutcomeUnknown, TooSlow)
 """Answers that leave open whether it was."""

@@ -28,7 +28,7 @@ class Finding:
     epoch: int
     head: int
     head_hash: str | None
-    """The hash of the last event, once the whole chain was checked; None in a file of before the chain."""
+    """The hash of the last event, once the chain was checked; None in a file of before the chain."""
     is_damaged: bool
     size_bytes: int
 
@@ -52,11 +52,11 @@ def check_unsealed(connection: apsw.Connection, path: Path) -> None:
             check_chain(connection, tail=TAIL_EVENTS)
 
 
-def examine(path: Path, *, is_stopped: bool = False) -> Finding:
+def examine(path: Path, *, is_stopped: bool = False, tail: int | None = None) -> Finding:
     """Return what one file holds; a fault becomes part of the finding. Blocks: run it in a thread.
 
-    One snapshot of the file is checked: its structure, and every event against the hash chain. With `is_stopped`, where
-    nobody can open the file meanwhile, its seal as well.
+    One snapshot of the file is checked: its structure, and every event against the hash chain, or the last `tail` of them.
+    With `is_stopped`, where nobody can open the file meanwhile, its seal as well.
     """
     schema, integrity, row, head_hash, is_damaged = 0, "ok", None, None, False
     try:
@@ -74,7 +74,7 @@ def examine(path: Path, *, is_stopped: bool = False) -> Finding:
                 is_damaged = integrity != "ok"
                 row = projects.read_outline(connection) if schema else None
                 if schema >= CHAIN_SCHEMA and integrity == "ok":
-                    head_hash = check_chain(connection).digest.hex()
+                    head_hash = check_chain(connection, tail=tail).digest.hex()
         except StoreFault as fault:
             integrity, is_damaged = str(fault), fault.kind is FaultKind.CORRUPT
         except apsw.SQLError as error:  # Its tables are not ours.

@@ -10,7 +10,6 @@ from enum import StrEnum
 from typing import Final
 
 import apsw
-import msgspec
 
 
 class FaultKind(StrEnum):
@@ -36,7 +35,10 @@ _KINDS: Final[tuple[tuple[type[Exception], FaultKind], ...]] = (
     (apsw.FullError, FaultKind.FULL),
     (apsw.CorruptError, FaultKind.CORRUPT),
     (apsw.NotADBError, FaultKind.CORRUPT),
-    (UnicodeDecodeError, FaultKind.CORRUPT),  # Text on the disk that nobody can have stored.
+    (
+        UnicodeDecodeError,
+        FaultKind.CORRUPT,
+    ),  # Bytes on the disk that nobody can have stored; what clients send is text by now.
     (apsw.IOError, FaultKind.IO),
     (apsw.CantOpenError, FaultKind.IO),
     (apsw.ReadOnlyError, FaultKind.IO),
@@ -56,10 +58,6 @@ def as_faults() -> Iterator[None]:
         yield
     except _FAULTS as error:
         raise StoreFault(_kind_of(error), f"{type(error).__name__}: {error}") from error
-    except msgspec.DecodeError as error:
-        if isinstance(error, msgspec.ValidationError):  # It is JSON, and not what we take it for: a bug of ours.
-            raise
-        raise StoreFault(FaultKind.CORRUPT, f"what is stored is no JSON: {error}") from error
 
 
 def _kind_of(error: Exception) -> FaultKind:

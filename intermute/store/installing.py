@@ -40,6 +40,9 @@ from intermute.store.seal import break_seal, digest_of
 REPLACED: Final = "replaced"
 """The folder below the data directory where files are kept that another took the place of."""
 
+_EPOCHS_MAX: Final = 2**31  # restores of one project.
+_HEADS_MAX: Final = 2**53  # what every client can read exactly; the clock reaches it in 2255.
+
 
 @dataclass(frozen=True, slots=True)
 class Installed:
@@ -114,6 +117,8 @@ def _install(
         prepare(new)
         epoch, head = _renew(new, project, before, source, at_us)
         kept = _make_room(directory, project, path, head, at_us)
+        break_seal(path)  # It is of the file that goes.
+        sync_directory(path.parent)  # No power cut may bring the old log back beside the new file.
         new.replace(path)
     finally:
         for each in (new, log_of(new), shared_memory_of(new)):
@@ -129,9 +134,11 @@ def _known(directory: DataDirectory, project: ProjectName, path: Path) -> tuple[
         examine(each) for each in (path, directory.quarantine.file_of(project)) if each.exists() and each.stat().st_size
     ]
     report = directory.quarantine.reports().get(project_digest(project))
-    epochs = [0, *(found.epoch for found in files), *([report.epoch] if report else [])]
-    heads = [0, *(found.head for found in files), *([report.head] if report else [])]
-    return max(epochs), max(heads)
+    said = [(found.epoch, found.head) for found in files] + ([(report.epoch, report.head)] if report else [])
+    # A damaged file may say anything; what no project can have reached is not believed.
+    epochs = [epoch for epoch, _ in said if 0 <= epoch < _EPOCHS_MAX]
+    heads = [head for _, head in said if 0 <= head < _HEADS_MAX]
+    return max(epochs, default=0), max(heads, default=0)
 
 
 def _renew(
@@ -186,7 +193,6 @@ def _make_room(directory: DataDirectory, project: ProjectName, path: Path, head:
         )
         return None
     _remove_log(path)
-    break_seal(path)
     return _keep(directory, path, head)
 
 

@@ -35,11 +35,25 @@ def test_help_shows_commands_examples_and_exit_codes(flag: str) -> None:
     found = CliRunner().invoke(cli, [flag])
 
     assert found.exit_code == 0
-    for word in ("serve", "init", "demo", "doctor", "check", "version", "Examples", "Exit codes"):
+    for word in (
+        "serve",
+        "init",
+        "demo",
+        "doctor",
+        "check",
+        "backup",
+        "restore",
+        "quarantine",
+        "version",
+        "Examples",
+        "Exit codes",
+    ):
         assert word in found.stdout
 
 
-@pytest.mark.parametrize("command", ["serve", "init", "doctor", "demo", "check", "version"])
+@pytest.mark.parametrize(
+    "command", ["serve", "init", "doctor", "demo", "check", "backup", "restore", "quarantine", "version"]
+)
 def test_help_of_each_command(command: str) -> None:
     """Each command explains itself."""
     found = CliRunner().invoke(cli, [command, "--help"])

@@ -280,7 +280,7 @@ async def test_damage_after_a_kill_is_found_before_a_wrong_event(
             await trio.sleep(1)
 
     assert {"right", "project_quarantined"} <= set(found)
-    assert set(found) <= {"right", "project_quarantined", "storage_unavailable"}
+    assert set(found) <= {"right", "project_quarantined", "project_parked", "storage_unavailable"}
 
 
 async def test_large_file_is_closed_without_a_seal(tmp_path: Path, autojump_clock: MockClock) -> None:

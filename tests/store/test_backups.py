@@ -190,6 +190,28 @@ def test_restore_again_repeats_no_number(target: Path, data: Path, clock_us: int
     assert told(data)[1] == ["one", "two", "three", "restored"]
 
 
+def test_restore_believes_no_head_that_cannot_be(target: Path, data: Path) -> None:
+    """A damaged file that claims an impossible head does not use up the numbers of the restored project."""
+    tampering = apsw.Connection(str(DataDirectory(data).path_of(DEMO)))
+    tampering.execute("UPDATE project SET head = 1 << 62, epoch = 1 << 62")
+    tampering.close()
+
+    done = restore(DataDirectory(data), check_backup(manifest_in(target, DEMO)), target, LATER_US)
+
+    assert (done.epoch, done.head) == (2, LATER_US)
+
+
+def test_restore_breaks_a_seal_that_was_left_behind(target: Path, data: Path) -> None:
+    """A seal whose file somebody removed does not condemn the file that is restored."""
+    path = DataDirectory(data).path_of(DEMO)
+    path.with_suffix(".seal").write_text("of a file that is gone")
+    path.unlink()
+
+    restore(DataDirectory(data), check_backup(manifest_in(target, DEMO)), target, LATER_US)
+
+    assert not path.with_suffix(".seal").exists()
+
+
 def test_restore_onto_a_new_machine_repeats_no_number(target: Path, data: Path, tmp_path: Path) -> None:
     """Where the file that knew the last numbers is lost, the clock keeps the new ones beyond them."""
     lost = tell(data, ["four", "five", "six"])

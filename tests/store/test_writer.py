@@ -235,6 +235,33 @@ def test_fault_of_the_outside_world_has_a_kind(error: Exception, kind: FaultKind
     assert fault.value.kind is kind
 
 
+@pytest.mark.parametrize(
+    ("code", "kind"),
+    [
+        (apsw.SQLITE_IOERR_SHORT_READ, FaultKind.CORRUPT),
+        (apsw.SQLITE_IOERR_DATA, FaultKind.CORRUPT),
+        (apsw.SQLITE_IOERR_CORRUPTFS, FaultKind.CORRUPT),
+        (apsw.SQLITE_IOERR_FSYNC, FaultKind.IO),
+    ],
+)
+def test_file_that_ends_too_early_is_damage(code: int, kind: FaultKind) -> None:
+    """A disk that gives less than was written is damage, which waiting will not mend; other I/O errors may pass (G18)."""
+    with raises(StoreFault) as fault, as_faults():
+        raise apsw.exception_for(code)
+
+    assert fault.value.kind is kind
+
+
+def test_text_that_is_no_text_is_damage() -> None:
+    """Bytes on the disk that are no UTF-8 are damage, whichever column they are in."""
+    connection = apsw.Connection(":memory:")
+
+    with raises(StoreFault) as fault, as_faults():
+        connection.execute("SELECT CAST(x'ff' AS TEXT)").fetchall()
+
+    assert fault.value.kind is FaultKind.CORRUPT
+
+
 @pytest.mark.parametrize("error", [apsw.ConstraintError("unique"), apsw.SQLError("syntax"), ValueError("bug")])
 def test_bug_is_no_fault(error: Exception) -> None:
     """What we did wrong is left alone, so that it ends the run and is seen."""

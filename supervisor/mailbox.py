@@ -9,6 +9,7 @@ synchronous, and these two change the queue in one step.
 
 import math
 from collections import OrderedDict
+from collections.abc import Callable
 from typing import Final, Generic
 
 import trio
@@ -32,9 +33,16 @@ CONTROL_MAX: Final = 16  # requests of `tell_first` that may wait; a guess: a ha
 class Mailbox(Generic[Req, Rep]):
     """A bounded queue of requests with answers; many askers, one owner."""
 
-    def __init__(self, capacity: int, name: str) -> None:
+    def __init__(self, capacity: int, name: str, *, on_culprit: Callable[[Req], bool] | None = None) -> None:
+        """Make an empty mailbox.
+
+        Args:
+            on_culprit: told of each request that brought its run down, whether or not its asker still waits. It answers
+                whether it sees to it that the request is not asked without end; see `ChildSpec.max_blamed_restarts`.
+        """
         assert capacity >= 1, "a mailbox has room for one"
         self.capacity, self.name = capacity, name
+        self._on_culprit = on_culprit
         # Ordered dicts: a request whose asker leaves goes at once, in O(1), so depth is exact under a stalled owner.
         self._control: OrderedDict[Envelope[Req, Rep], None] = OrderedDict()
         self._waiting: OrderedDict[Envelope[Req, Rep], None] = OrderedDict()
@@ -109,8 +117,8 @@ class Mailbox(Generic[Req, Rep]):
 
     # ---- the supervisor's part
 
-    def end_run(self, error: BaseException | None) -> None:
-        """Sort out what the ended run had taken and not settled.
+    def end_run(self, error: BaseException | None) -> bool:
+        """Sort out what the ended run had taken and not settled; tell whether a request is to blame for its end.
 
         Past the point of no return: RequestLost. Begun, when the run crashed: RequestCrashed, and never run again.
         All others go back to the front in their old order, or hear MailboxClosed if the mailbox is closed.
@@ -119,6 +127,7 @@ class Mailbox(Generic[Req, Rep]):
             error: what the run died of; None if it was cancelled or returned.
         """
         again: list[Envelope[Req, Rep]] = []
+        is_blamed = False
         for envelope in self._taken:
             if envelope.phase is Phase.SETTLED:
                 continue
@@ -126,12 +135,14 @@ class Mailbox(Generic[Req, Rep]):
                 envelope.settle(RequestLost(self.name))
             elif envelope.phase is Phase.BEGUN and error is not None:
                 envelope.settle(RequestCrashed(self.name, error_text(error)))
+                is_blamed = is_blamed or (self._on_culprit is not None and self._on_culprit(envelope.request))
             elif self._closed_reason is not None and not envelope.is_told:
                 envelope.settle(MailboxClosed(self.name, self._closed_reason))
             elif envelope.is_wanted:
                 again.append(envelope)
         self._taken = []
         self._requeue(again)
+        return is_blamed
 
     def close(self, reason: str) -> None:
         """Answer every waiting asker with MailboxClosed and refuse new requests with the same reason until `reopen`.

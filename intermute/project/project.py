@@ -21,6 +21,7 @@ from intermute.core.errors import (
     InternalError,
     OutcomeUnknown,
     Overloaded,
+    Poisoned,
     ProjectParked,
     ShuttingDown,
     StorageFull,
@@ -30,7 +31,9 @@ from intermute.core.errors import (
 from intermute.core.events import Event
 from intermute.core.ids import ProjectName, RandomBits
 from intermute.core.once import Once
+from intermute.core.poison import PoisonList, fingerprint
 from intermute.project.clock import Clock, ProjectClock
+from intermute.project.handlers.liveness import Tick
 from intermute.project.handlers.table import COMMANDS, LONG_QUERIES, LONG_READS, QUERIES
 from intermute.project.handlers.turns import Queued
 from intermute.project.hub import Hub
@@ -68,10 +71,11 @@ class Project:
     ) -> None:
         self.name, self.path, self.random_bits, self.log, self.batch_max = name, path, random_bits, log, batch_max
         self.clock = ProjectClock(clock)
-        self.mailbox: ProjectMailbox = Mailbox(limits.MAILBOX_MAX, f"project {name}")
+        self.mailbox: ProjectMailbox = Mailbox(limits.MAILBOX_MAX, f"project {name}", on_culprit=self._note_culprit)
         self.hub = Hub()
         self.lobby = Lobby()
         self.breaker = Breaker()
+        self.poison = PoisonList()
         self.writer = Writer(path, make_hop())
         self.reader = Reader(path, make_hop())
         self.ticker = Ticker(self.mailbox)
@@ -122,6 +126,8 @@ class Project:
     async def ask(self, request: Request) -> Any:  # Any: see `answer`.
         """Have the actor decide a command; the reply to one that waits for its turn is `Queued`. Raises: DomainError."""
         now_s = trio.current_time()
+        if self.is_poison(request):
+            raise Poisoned
         if not self.breaker.try_acquire(now_s):
             raise StorageUnavailable(max(1.0, self.breaker.snapshot(now_s).retry_after_s))
         is_probe = self.breaker.state(now_s) is BreakerState.HALF_OPEN
@@ -141,6 +147,21 @@ class Project:
             # A refusal says nothing about storage, so the probe's permit goes back; an outcome has used it up already.
             if is_probe:
                 self.breaker.release_probe()
+
+    def is_poison(self, request: Request) -> bool:
+        """Tell whether a request has crashed the actor too often to be tried now."""
+        if not self.poison or isinstance(request.command, Tick):
+            return False  # What is asked costs nothing where nothing has crashed.
+        return self.poison.refuses(fingerprint(request.command, request.caller), trio.current_time())
+
+    def _note_culprit(self, request: Request) -> bool:
+        """Remember a request that crashed the actor; the actor's own are not refused, so they count as its crashes."""
+        if isinstance(request.command, Tick):
+            return False
+        crashes = self.poison.note_crash(fingerprint(request.command, request.caller), trio.current_time())
+        if crashes == limits.POISON_CRASHES_MAX:
+            self.log("request.poisoned", project=self.name, operation=type(request.command).__name__, crashes=crashes)
+        return True
 
     def note_leaving(self) -> None:
         """Have the actor let those go on who were behind one that has left the queue."""
@@ -234,6 +255,7 @@ class Project:
                 "retry_after_s": round(breaker.retry_after_s, 1),
             },
             "storage": {"last_fault": self.last_fault},
+            "poisoned": self.poison.refused(trio.current_time()),
         }
 
 

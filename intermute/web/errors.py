@@ -66,6 +66,7 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.UnsupportedMediaType: 415,
     errors.MisdirectedHost: 421,
     errors.UnknownReference: 422,
+    errors.Poisoned: 422,
     errors.IdempotencyKeyMismatch: 422,
     errors.ReservationLimit: 429,
     errors.Overloaded: 429,

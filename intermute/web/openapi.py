@@ -23,6 +23,7 @@ from intermute.core.errors import (
     MisdirectedHost,
     OutcomeUnknown,
     Overloaded,
+    Poisoned,
     ProjectParked,
     ReplyNotKept,
     ShuttingDown,
@@ -53,7 +54,7 @@ _OF_PROJECT: Final = (
     InvalidProject, ForeignProject, AgentHeaderMissing, AgentIdentityMismatch, TooManyProjects, ProjectParked, StorageFull,
     StorageUnavailable, ShuttingDown,
 )  # fmt: skip
-_OF_COMMANDS: Final = (Overloaded, OutcomeUnknown, TooSlow)
+_OF_COMMANDS: Final = (Overloaded, OutcomeUnknown, TooSlow, Poisoned)
 _WITH_KEY: Final = (IdempotencyKeyMismatch, ReplyNotKept, TooManyIdempotencyKeys)
 _KEY: Final[Json] = {
     "name": HEADER,

@@ -1,5 +1,7 @@
 """Refusals and faults of a project or of the whole service."""
 
+from collections.abc import Mapping
+
 from intermute.core import limits
 from intermute.core.errors.domain_error import DomainError
 
@@ -124,6 +126,20 @@ class ShuttingDown(DomainError):
     @property
     def message(self) -> str:
         return "The server is shutting down: connect again in a moment."
+
+
+class Poisoned(DomainError):
+    """The request brought its project's actor down too often, and is not tried again for some time."""
+
+    code = "poisoned"
+
+    @property
+    def message(self) -> str:
+        return f"This request met a defect of the server {limits.POISON_CRASHES_MAX} times and is not tried again for {limits.POISON_KEPT_S // 60} minutes: do not repeat it, ask for something else, and tell the operator, who finds the defect in the log. Other requests go on."
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"crashes": limits.POISON_CRASHES_MAX, "forgotten_after_s": limits.POISON_KEPT_S}
 
 
 class InternalError(DomainError):

@@ -4,7 +4,7 @@ What must survive a crash of the actor lives here: the mailbox, the hub, the bre
 memory, from which heartbeats and monotonic deadlines are carried over.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -39,6 +39,7 @@ from intermute.project.handlers.turns import Queued
 from intermute.project.hub import Hub
 from intermute.project.lobby import Lobby, wait_for_turn
 from intermute.project.mail import ProjectMailbox, Request
+from intermute.project.shares import Crowd, is_release, share_of
 from intermute.project.state import ProjectState
 from intermute.project.ticker import Ticker
 from intermute.project.transaction import Desk, FromStore
@@ -68,10 +69,14 @@ class Project:
         *,
         batch_max: int = limits.BATCH_MAX,
         make_hop: Callable[[], Hop] = thread_hop,
+        crowd: Crowd | None = None,
     ) -> None:
         self.name, self.path, self.random_bits, self.log, self.batch_max = name, path, random_bits, log, batch_max
         self.clock = ProjectClock(clock)
-        self.mailbox: ProjectMailbox = Mailbox(limits.MAILBOX_MAX, f"project {name}", on_culprit=self._note_culprit)
+        self.mailbox: ProjectMailbox = Mailbox(
+            limits.MAILBOX_MAX, f"project {name}", reserve=limits.RELEASES_RESERVED, on_culprit=self._note_culprit
+        )
+        self._crowd = Crowd(crowd)
         self.hub = Hub()
         self.lobby = Lobby()
         self.breaker = Breaker()
@@ -125,6 +130,11 @@ class Project:
 
     async def ask(self, request: Request) -> Any:  # Any: see `answer`.
         """Have the actor decide a command; the reply to one that waits for its turn is `Queued`. Raises: DomainError."""
+        is_needed = is_release(request)
+        with self._crowd.entered(is_needed=is_needed):
+            return await self._ask(request, share_of(request, self.state), is_needed=is_needed)
+
+    async def _ask(self, request: Request, share: Hashable, *, is_needed: bool) -> Any:  # Any: see `answer`.
         now_s = trio.current_time()
         if self.is_poison(request):
             raise Poisoned
@@ -132,13 +142,13 @@ class Project:
             raise StorageUnavailable(max(1.0, self.breaker.snapshot(now_s).retry_after_s))
         is_probe = self.breaker.state(now_s) is BreakerState.HALF_OPEN
         try:
-            return await self.mailbox.ask(request, timeout_s=limits.ASK_TIMEOUT_S)
-        except MailboxFull:
-            raise Overloaded from None
+            return await self.mailbox.ask(request, timeout_s=limits.ASK_TIMEOUT_S, share=share, is_needed=is_needed)
+        except MailboxFull as full:
+            raise Overloaded(full.delay_s, is_share=full.is_share) from None
         except MailboxClosed as closed:
             raise closed_error(closed) from None
         except AskTimeout as late:
-            raise (TooSlow() if late.was_taken else Overloaded()) from None
+            raise (TooSlow() if late.was_taken else Overloaded(self.mailbox.delay_s)) from None
         except RequestCrashed:
             raise InternalError from None
         except RequestLost:

@@ -21,6 +21,7 @@ from intermute.project.blank import BlankProject
 from intermute.project.clock import Clock, ProjectClock
 from intermute.project.handlers.table import COMMANDS
 from intermute.project.project import Log, Project
+from intermute.project.shares import Crowd
 from intermute.store.directory import DataDirectory
 from intermute.store.faults import StoreFault
 from intermute.store.hop import Hop, thread_hop
@@ -57,7 +58,13 @@ class Registry:
     ) -> None:
         self.directory = directory
         self._make_project = partial(
-            Project, clock=clock, random_bits=random_bits, log=log, batch_max=batch_max, make_hop=make_hop
+            Project,
+            clock=clock,
+            random_bits=random_bits,
+            log=log,
+            batch_max=batch_max,
+            make_hop=make_hop,
+            crowd=Crowd(),
         )
         self._supervisor, self._log, self._random_bits = supervisor, log, random_bits
         self._open: dict[ProjectName, Project] = {}

@@ -26,6 +26,7 @@ from intermute.core.errors import (
     Poisoned,
     ProjectParked,
     ReplyNotKept,
+    ServerOverloaded,
     ShuttingDown,
     StorageFull,
     StorageUnavailable,
@@ -54,7 +55,7 @@ _OF_PROJECT: Final = (
     InvalidProject, ForeignProject, AgentHeaderMissing, AgentIdentityMismatch, TooManyProjects, ProjectParked, StorageFull,
     StorageUnavailable, ShuttingDown,
 )  # fmt: skip
-_OF_COMMANDS: Final = (Overloaded, OutcomeUnknown, TooSlow, Poisoned)
+_OF_COMMANDS: Final = (Overloaded, ServerOverloaded, OutcomeUnknown, TooSlow, Poisoned)
 _WITH_KEY: Final = (IdempotencyKeyMismatch, ReplyNotKept, TooManyIdempotencyKeys)
 _KEY: Final[Json] = {
     "name": HEADER,

@@ -262,8 +262,9 @@ class RequeuesAtTheEnd(Box):
     def end_run(self, error: BaseException | None) -> bool:
         """Queue again behind the others."""
         is_blamed = super().end_run(error)
-        if self._waiting:
-            self._waiting.move_to_end(next(iter(self._waiting)))
+        if (first := next(iter(self._waiting), None)) is not None:
+            self._waiting.remove(first)
+            self._waiting.add(first, is_needed=False)
         return is_blamed
 
 

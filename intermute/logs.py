@@ -18,7 +18,7 @@ WARNINGS: Final = frozenset(
     {
         "actor.parked", "storage.fault", "storage.read_fault", "storage.close_failed", "project.close_failed",
         "project.quarantined", "keys.reload_failed", "keys.readable_by_others",
-        "watchdog.found", "server.not_loopback", "server.accept_failed", "server.full",
+        "watchdog.found", "request.poisoned", "server.not_loopback", "server.accept_failed", "server.full",
         "server.crowded", "server.few_descriptors", "server.peer_refused", "connection.stalled",
     }
 )  # fmt: skip

@@ -37,8 +37,8 @@ class RunMailbox(Protocol):
     def depth(self) -> int:
         """Count the waiting requests."""
 
-    def end_run(self, error: BaseException | None) -> None:
-        """Sort out what the ended run had taken."""
+    def end_run(self, error: BaseException | None) -> bool:
+        """Sort out what the ended run had taken; tell whether a request is to blame for its end."""
 
     def close(self, reason: str) -> None:
         """Refuse requests from now on."""
@@ -59,6 +59,10 @@ class ChildSpec:
     on_exhausted: OnExhausted = OnExhausted.PARK
     max_restarts: int = 3  # guarantees.md G16: 3 restarts in 30 s.
     within_s: float = 30.0
+    max_blamed_restarts: int = (
+        30  # restarts in `within_s` after crashes for which a request is to blame. A guess: one a second.
+    )
+    """A budget of its own: such a crash says little of the child, and the request is refused when it comes too often."""
     backoff: Backoff = field(default_factory=Backoff)
     revive_after_s: float | None = None
     """First rest of a parked child, doubling while it goes on failing; None: parked until `revive`."""

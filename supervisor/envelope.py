@@ -4,6 +4,7 @@ Rule: an envelope is settled exactly once. What a crash does to it depends on it
 """
 
 import math
+from collections.abc import Hashable
 from enum import StrEnum
 from typing import Generic, TypeVar
 
@@ -18,11 +19,12 @@ class MailboxError(Exception):
 
 
 class MailboxFull(MailboxError):
-    """No room; nothing was queued."""
+    """No room, or none for this share; nothing was queued. What comes now would wait for about `delay_s`."""
 
-    def __init__(self, name: str, capacity: int) -> None:
-        super().__init__(f"mailbox {name!r} already has {capacity} requests waiting")
-        self.name, self.capacity = name, capacity
+    def __init__(self, name: str, capacity: int, *, is_share: bool = False, delay_s: float = 0.0) -> None:
+        whose = "of one share than it may hold" if is_share else "than it may hold"
+        super().__init__(f"mailbox {name!r} ({capacity} places) would have more requests waiting {whose}")
+        self.name, self.capacity, self.is_share, self.delay_s = name, capacity, is_share, delay_s
 
 
 class MailboxClosed(MailboxError):
@@ -77,10 +79,16 @@ class Envelope(Generic[Req, Rep]):
     `settle` are the mailbox's.
     """
 
-    __slots__ = ("_error", "_is_abandoned", "_reply", "_settled", "deadline_s", "is_control", "phase", "request")
+    __slots__ = (
+        "_error", "_is_abandoned", "_reply", "_settled", "asked_at_s", "deadline_s", "is_control", "phase", "request", "share",
+    )  # fmt: skip
 
-    def __init__(self, request: Req, deadline_s: float, *, is_control: bool = False) -> None:
+    def __init__(
+        self, request: Req, deadline_s: float, *, is_control: bool = False, share: Hashable | None = None
+    ) -> None:
         self.request = request
+        self.share = share
+        self.asked_at_s = trio.current_time()
         self.deadline_s = deadline_s  # math.inf: told, nobody waits.
         self.is_control = is_control
         self.phase = Phase.WAITING

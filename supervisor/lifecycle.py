@@ -183,8 +183,7 @@ class Lifecycle:
         is_restarting = self._wish is _Wish.RESTART and not is_stopping
         # An error raised while it was being stopped replaces Cancelled; it is told, and is not a reason to restart.
         verdict = self._wish_error if is_restarting else None if is_stopping else crash
-        if self.spec.mailbox is not None:
-            self.spec.mailbox.end_run(verdict)
+        is_blamed = self.spec.mailbox is not None and self.spec.mailbox.end_run(verdict)
         told = verdict or crash
         if told is not None:
             self.last_error = error_text(told)
@@ -195,15 +194,15 @@ class Lifecycle:
         if is_stopping or not self._is_restarted_after(verdict):
             self._end(told)
             return None
-        return self._begin_rest(now_s, verdict)
+        return self._begin_rest(now_s, verdict, is_blamed=is_blamed)
 
     def _is_restarted_after(self, verdict: Exception | None) -> bool:
         if self.spec.restart is Restart.TRANSIENT:
             return verdict is not None
         return self.spec.restart is Restart.PERMANENT
 
-    def _begin_rest(self, now_s: float, error: Exception | None) -> float:
-        rest = self._plan.next_rest(now_s)
+    def _begin_rest(self, now_s: float, error: Exception | None, *, is_blamed: bool) -> float:
+        rest = self._plan.next_rest(now_s, is_blamed=is_blamed)
         if rest is None:
             self._end(error)
             raise ChildEscalated(self.spec.name, self.last_error) from error

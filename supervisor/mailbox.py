@@ -1,14 +1,16 @@
 """The bounded queue in front of a child; it belongs to the child's spec and outlives its runs (hazards.md 27, 28).
 
-Rules: nobody waits for room; whoever asks hears exactly one outcome before its deadline; a request whose asker has
-gone is not run; a request that brought its run down is not run again; what was merely taken keeps its place.
+Rules: nobody waits for room, and none of those who share it can take all of it (`waiting_line`); whoever asks hears exactly
+one outcome before its deadline; a request whose asker has gone is not run; a request that brought its run down is not run
+again; what was merely taken keeps its place.
 
 No await stands between a change of the queue and the end of the method: each method but `ask` and `take` is
 synchronous, and these two change the queue in one step.
 """
 
 import math
-from collections import OrderedDict
+from collections import deque
+from collections.abc import Callable, Hashable
 from typing import Final, Generic
 
 import trio
@@ -25,6 +27,7 @@ from supervisor.envelope import (
     RequestLost,
 )
 from supervisor.error_text import error_text
+from supervisor.waiting_line import WaitingLine
 
 CONTROL_MAX: Final = 16  # requests of `tell_first` that may wait; a guess: a handful of kinds, sent rarely.
 
@@ -32,12 +35,22 @@ CONTROL_MAX: Final = 16  # requests of `tell_first` that may wait; a guess: a ha
 class Mailbox(Generic[Req, Rep]):
     """A bounded queue of requests with answers; many askers, one owner."""
 
-    def __init__(self, capacity: int, name: str) -> None:
+    def __init__(
+        self, capacity: int, name: str, *, reserve: int = 0, on_culprit: Callable[[Req], bool] | None = None
+    ) -> None:
+        """Make an empty mailbox.
+
+        Args:
+            reserve: further places, for requests that are asked with `is_needed`.
+            on_culprit: told of each request that brought its run down, whether or not its asker still waits. It answers
+                whether it sees to it that the request is not asked without end; see `ChildSpec.max_blamed_restarts`.
+        """
         assert capacity >= 1, "a mailbox has room for one"
         self.capacity, self.name = capacity, name
-        # Ordered dicts: a request whose asker leaves goes at once, in O(1), so depth is exact under a stalled owner.
-        self._control: OrderedDict[Envelope[Req, Rep], None] = OrderedDict()
-        self._waiting: OrderedDict[Envelope[Req, Rep], None] = OrderedDict()
+        self._on_culprit = on_culprit
+        self._control: deque[Envelope[Req, Rep]] = deque()
+        self._waiting: WaitingLine[Req, Rep] = WaitingLine(capacity, reserve)
+        self._last_wait_s = 0.0
         self._taken: list[Envelope[Req, Rep]] = []
         self._closed_reason: str | None = None
         self._takers = trio.lowlevel.ParkingLot()
@@ -47,10 +60,21 @@ class Mailbox(Generic[Req, Rep]):
         """Count the requests that wait to be taken."""
         return len(self._control) + len(self._waiting)
 
+    @property
+    def delay_s(self) -> float:
+        """Return about how long a request waits now: as long as those that were taken last, or that wait for the longest."""
+        return max(self._last_wait_s, self._waiting.oldest_s()) if self._waiting else 0.0
+
     # ---- the askers' part
 
-    async def ask(self, request: Req, *, timeout_s: float) -> Rep:
+    async def ask(
+        self, request: Req, *, timeout_s: float, share: Hashable | None = None, is_needed: bool = False
+    ) -> Rep:
         """Queue the request and return the owner's answer.
+
+        Args:
+            share: whose part of the room it takes; None takes any free place.
+            is_needed: it may use the reserve.
 
         Raises (always one error, never a group, since there is no nursery here):
             MailboxFull, MailboxClosed: at once; the request was not run. MailboxClosed also later, on park and stop.
@@ -62,9 +86,9 @@ class Mailbox(Generic[Req, Rep]):
         Cancellation: a request that waits is withdrawn; a taken one turns unwanted.
         """
         assert timeout_s >= 0, "a deadline lies ahead"
-        envelope: Envelope[Req, Rep] = Envelope(request, trio.current_time() + timeout_s)
+        envelope: Envelope[Req, Rep] = Envelope(request, trio.current_time() + timeout_s, share=share)
         assert not envelope.is_told, "a deadline is finite"
-        self._put(envelope)
+        self._put(envelope, is_needed=is_needed)
         try:
             with trio.move_on_at(envelope.deadline_s):
                 await envelope.wait_settled()
@@ -73,7 +97,7 @@ class Mailbox(Generic[Req, Rep]):
             return envelope.outcome()
         finally:
             envelope.abandon()
-            self._waiting.pop(envelope, None)
+            self._waiting.remove(envelope)
 
     def tell(self, request: Req) -> None:
         """Queue a request that nobody waits for.
@@ -94,7 +118,8 @@ class Mailbox(Generic[Req, Rep]):
     async def take(self, max_items: int) -> list[Envelope[Req, Rep]]:
         """Wait for a wanted request and return up to `max_items` in order of arrival, control messages first.
 
-        Always a checkpoint. Settle every envelope, told ones too (see `Envelope`).
+        Where more are waiting, the shares take turns for the places among those returned. Always a checkpoint. Settle every
+        envelope, told ones too (see `Envelope`).
 
         Cancellation: nothing was taken.
         """
@@ -109,8 +134,8 @@ class Mailbox(Generic[Req, Rep]):
 
     # ---- the supervisor's part
 
-    def end_run(self, error: BaseException | None) -> None:
-        """Sort out what the ended run had taken and not settled.
+    def end_run(self, error: BaseException | None) -> bool:
+        """Sort out what the ended run had taken and not settled; tell whether a request is to blame for its end.
 
         Past the point of no return: RequestLost. Begun, when the run crashed: RequestCrashed, and never run again.
         All others go back to the front in their old order, or hear MailboxClosed if the mailbox is closed.
@@ -119,6 +144,7 @@ class Mailbox(Generic[Req, Rep]):
             error: what the run died of; None if it was cancelled or returned.
         """
         again: list[Envelope[Req, Rep]] = []
+        is_blamed = False
         for envelope in self._taken:
             if envelope.phase is Phase.SETTLED:
                 continue
@@ -126,12 +152,14 @@ class Mailbox(Generic[Req, Rep]):
                 envelope.settle(RequestLost(self.name))
             elif envelope.phase is Phase.BEGUN and error is not None:
                 envelope.settle(RequestCrashed(self.name, error_text(error)))
+                is_blamed = is_blamed or (self._on_culprit is not None and self._on_culprit(envelope.request))
             elif self._closed_reason is not None and not envelope.is_told:
                 envelope.settle(MailboxClosed(self.name, self._closed_reason))
             elif envelope.is_wanted:
                 again.append(envelope)
         self._taken = []
         self._requeue(again)
+        return is_blamed
 
     def close(self, reason: str) -> None:
         """Answer every waiting asker with MailboxClosed and refuse new requests with the same reason until `reopen`.
@@ -140,7 +168,7 @@ class Mailbox(Generic[Req, Rep]):
         """
         self._closed_reason = reason
         for envelope in [envelope for envelope in self._waiting if not envelope.is_told]:
-            del self._waiting[envelope]
+            self._waiting.remove(envelope)
             envelope.settle(MailboxClosed(self.name, reason))
 
     def reopen(self) -> None:
@@ -149,24 +177,26 @@ class Mailbox(Generic[Req, Rep]):
 
     # ---- inside
 
-    def _put(self, envelope: Envelope[Req, Rep]) -> None:
+    def _put(self, envelope: Envelope[Req, Rep], *, is_needed: bool = False) -> None:
         if self._closed_reason is not None:
             raise MailboxClosed(self.name, self._closed_reason)
-        lane, limit = self._lane(envelope)
-        if len(lane) >= limit:
-            raise MailboxFull(self.name, limit)
-        lane[envelope] = None
+        if envelope.is_control:
+            if len(self._control) >= CONTROL_MAX:
+                raise MailboxFull(self.name, CONTROL_MAX)
+            self._control.append(envelope)
+        elif not self._waiting.add(envelope, is_needed=is_needed):
+            is_share = not self._waiting.room.is_full
+            raise MailboxFull(self.name, self.capacity, is_share=is_share, delay_s=self.delay_s)
         self._takers.unpark()
 
     def _pop_wanted(self, max_items: int) -> list[Envelope[Req, Rep]]:
-        batch: list[Envelope[Req, Rep]] = []
-        for lane in (self._control, self._waiting):
-            while lane and len(batch) < max_items:
-                envelope, _ = lane.popitem(last=False)
-                # The asker of an unwanted one is about to wake and raise AskTimeout; it just has not run yet.
-                if envelope.is_wanted:
-                    envelope.take()
-                    batch.append(envelope)
+        batch = [self._control.popleft() for _ in range(min(max_items, len(self._control)))]
+        waited = self._waiting.pop(max_items - len(batch))
+        if waited:
+            self._last_wait_s = trio.current_time() - waited[0].asked_at_s
+        batch += waited
+        for envelope in batch:
+            envelope.take()
         self._taken += batch
         return batch
 
@@ -174,11 +204,9 @@ class Mailbox(Generic[Req, Rep]):
         # This may exceed the capacity by one batch; then new requests are refused until it is worked off.
         for envelope in reversed(envelopes):
             envelope.wait_again()
-            lane, _ = self._lane(envelope)
-            lane[envelope] = None
-            lane.move_to_end(envelope, last=False)
+            if envelope.is_control:
+                self._control.appendleft(envelope)
+            else:
+                self._waiting.add_first(envelope)
         if envelopes:
             self._takers.unpark()
-
-    def _lane(self, envelope: Envelope[Req, Rep]) -> tuple[OrderedDict[Envelope[Req, Rep], None], int]:
-        return (self._control, CONTROL_MAX) if envelope.is_control else (self._waiting, self.capacity)

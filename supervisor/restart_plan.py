@@ -30,6 +30,7 @@ class RestartPlan:
     def __init__(self, spec: ChildSpec) -> None:
         self._spec = spec
         self._budget = RestartBudget(spec.max_restarts, spec.within_s)
+        self._blamed_budget = RestartBudget(spec.max_blamed_restarts, spec.within_s)
         self._parkings = 0
 
     def note_life(self, lived_s: float) -> None:
@@ -40,12 +41,19 @@ class RestartPlan:
     def forgive(self) -> None:
         """Start anew: somebody vouches that the cause is gone."""
         self._budget.clear()
+        self._blamed_budget.clear()
         self._parkings = 0
 
-    def next_rest(self, now_s: float) -> Rest | None:
-        """Spend one restart and return the rest before it, or None if the child is to escalate."""
+    def next_rest(self, now_s: float, *, is_blamed: bool = False) -> Rest | None:
+        """Spend one restart and return the rest before it, or None if the child is to escalate.
+
+        Args:
+            is_blamed: a request is to blame; then the rest does not grow, since waiting would not mend the request.
+        """
         spec = self._spec
-        if self._budget.spend(now_s):
+        if is_blamed and self._blamed_budget.spend(now_s):
+            return Rest(ChildState.BACKING_OFF, spec.backoff.delay_s(1, spec.draw()))
+        if not is_blamed and self._budget.spend(now_s):
             attempt = self._budget.spent(now_s)
             return Rest(ChildState.BACKING_OFF, spec.backoff.delay_s(attempt, spec.draw()))
         return None if spec.on_exhausted is OnExhausted.ESCALATE else Rest(ChildState.PARKED, self._parking_s())

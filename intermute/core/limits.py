@@ -124,7 +124,17 @@ MAILBOX_MAX: Final = 1024  # commands waiting for one project; at 5,000 commits/
 BATCH_MAX: Final = 256  # commands in one commit; guarantees.md G2.
 BATCH_STATEMENTS_MAX: Final = 20_000  # statements after which a batch ends; about 1 s of work (24,000 rows/s measured).
 ASK_TIMEOUT_S: Final = 8.0  # seconds; below the 10 s after which the original's SDK gives up.
-RETRY_AFTER_S: Final = 1  # seconds told to a caller that met a full mailbox; it drains in less.
+RELEASES_RESERVED: Final = (
+    128  # further places for what gives something back: others may wait for it. A guess, revisit.
+)
+COMMANDS_MAX: Final = (
+    2048  # commands asked in all projects at once; half of the connections are left for everything else.
+)
+COMMANDS_PER_PROJECT_MIN: Final = 8  # commands that a project gets in beyond that; for 256 projects the other half.
+RETRY_AFTER_S: Final = 1  # seconds told to a caller that met a full mailbox, at least; an idle actor drains it in less.
+POISON_CRASHES_MAX: Final = 3  # crashes of the actor by one request, after which it is refused; guarantees.md G16.
+POISON_KEPT_S: Final = 10 * 60  # seconds after its last crash until a request may be tried again. A guess, revisit.
+POISON_REMEMBERED_MAX: Final = 64  # requests that crashed a project and are remembered, as 32 bytes each.
 PROJECTS_LIVE_MAX: Final = 256  # projects open at once; each costs two threads when busy and three descriptors.
 PROJECT_IDLE_S: Final = 10 * 60  # seconds without a call, a subscriber or a lease until a project closes itself.
 BUSY_TIMEOUT_MS: Final = 2000  # milliseconds that SQLite waits for an outside tool's lock.

@@ -21,7 +21,7 @@ from intermute.core.times import SECOND_US, Now
 
 HEADER: Final = "Idempotency-Key"
 REPEATED_HEADER: Final = "Idempotency-Replayed"
-_NOT_THE_REQUEST: Final = frozenset({"ticket", "wait_seconds"})
+NOT_THE_REQUEST: Final = frozenset({"ticket", "wait_seconds"})
 """Fields that may differ between two sendings of one request: how long the client waits is not what it asks for."""
 
 
@@ -63,7 +63,7 @@ class Once:
         owner = msgspec.msgpack.encode([caller.is_local, caller.claims, caller.token_hash, key])
         asked = {name: value for name, value in msgspec.structs.asdict(question).items() if value is not None}
         # Without what is absent: a version with a further field must know the requests of the one before.
-        fields = {name: value for name, value in asked.items() if name not in _NOT_THE_REQUEST}
+        fields = {name: value for name, value in asked.items() if name not in NOT_THE_REQUEST}
         # As JSON, in which it came: MessagePack has no numbers over 64 bits, which some field may hold until it is looked at.
         content = msgspec.json.encode([type(question).__name__, fields], order="deterministic")
         return cls(_digest(b"place", owner), _digest(b"content", content), _digest(b"secret", owner), render)

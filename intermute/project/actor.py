@@ -22,8 +22,8 @@ from intermute.core import limits
 from intermute.core.agents import Caller
 from intermute.core.errors import (
     DomainError,
-    InternalError,
     OutcomeUnknown,
+    Poisoned,
     ProjectQuarantined,
     StorageFull,
     StorageUnavailable,
@@ -105,7 +105,7 @@ class Batch:
         if committed.culprit is not None:
             culprit, *behind = self.decisions[committed.count :]
             if culprit.envelope is not None:
-                culprit.envelope.refuse(InternalError())
+                culprit.envelope.begin()  # Not stored after all; it ends this run, and the mailbox tells its asker.
             # Those behind the culprit were decided on what it had done to memory; they are not stored.
             _refuse(behind, lambda: StorageUnavailable(1.0), is_sound=False)
 
@@ -190,7 +190,7 @@ class _Actor:
 
     async def _work_off(self, envelopes: Sequence[Envelope[Request, Any]]) -> None:  # Any: see ProjectMailbox.
         """Decide, store and answer what was taken together: in one batch, or in several where one would take too long."""
-        waiting = deque(envelopes)
+        waiting = deque(self._without_poison(envelopes))
         while waiting:
             try:
                 facts = await self._fetch(waiting)
@@ -201,6 +201,19 @@ class _Actor:
             while waiting and is_sound:
                 # What a batch decides is in the facts as well; after a fault they may say what is not on the disk.
                 is_sound = await self._store(await self._decide(waiting, facts))
+
+    def _without_poison(
+        self,
+        envelopes: Sequence[Envelope[Request, Any]],  # Any: see ProjectMailbox.
+    ) -> list[Envelope[Request, Any]]:
+        """Refuse those that became poison while they were waiting: of many equal ones only the first few may crash."""
+        sound = []
+        for envelope in envelopes:
+            if self._project.is_poison(envelope.request):
+                envelope.refuse(Poisoned())
+            else:
+                sound.append(envelope)
+        return sound
 
     async def _store(self, batch: Batch) -> bool:
         if batch.changes_something:
@@ -213,16 +226,23 @@ class _Actor:
 
     async def _fetch(self, envelopes: Iterable[Envelope[Request, Any]]) -> Facts:  # Any: see ProjectMailbox.
         facts = Facts()
-        wanted = [envelope.request for envelope in envelopes if needs_facts(envelope.request)]
+        wanted = [envelope for envelope in envelopes if needs_facts(envelope.request)]
+        fetching: list[Envelope[Request, Any]] = []  # At most one; it stays if fetching for it fails. Any: as above.
 
         def work(connection: apsw.Connection) -> None:
-            for request in wanted:
-                fetch_facts(connection, request, facts)
+            for envelope in wanted:
+                fetching[:] = [envelope]
+                fetch_facts(connection, envelope.request, facts)
+            fetching.clear()
 
-        if wanted:
-            with self._child.busy("fetching", in_thread=True):
-                # On the writer's connection, which has nothing to do now: a slow read of a client must not delay writes.
-                await self._project.writer.read(work)
+        try:
+            if wanted:
+                with self._child.busy("fetching", in_thread=True):
+                    # On the writer's connection, which has nothing to do now: a client's slow read must not delay writes.
+                    await self._project.writer.read(work)
+        finally:
+            for envelope in fetching:
+                envelope.begin()  # Not by the thread that fetched: without a culprit the next run would take them all again.
         return facts
 
     async def _fail_before_commit(self, envelopes: Iterable[Envelope[Request, Any]], fault: StoreFault) -> None:

@@ -4,7 +4,7 @@ What must survive a crash of the actor lives here: the mailbox, the hub, the bre
 memory, from which heartbeats and monotonic deadlines are carried over.
 """
 
-from collections.abc import AsyncIterator, Callable, Sequence
+from collections.abc import AsyncIterator, Callable, Hashable, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
 from pathlib import Path
@@ -21,6 +21,7 @@ from intermute.core.errors import (
     InternalError,
     OutcomeUnknown,
     Overloaded,
+    Poisoned,
     ProjectParked,
     ProjectQuarantined,
     ShuttingDown,
@@ -31,12 +32,15 @@ from intermute.core.errors import (
 from intermute.core.events import Event
 from intermute.core.ids import ProjectName, RandomBits
 from intermute.core.once import Once
+from intermute.core.poison import PoisonList, fingerprint
 from intermute.project.clock import Clock, ProjectClock
+from intermute.project.handlers.liveness import Tick
 from intermute.project.handlers.table import COMMANDS, LONG_QUERIES, LONG_READS, QUERIES
 from intermute.project.handlers.turns import Queued
 from intermute.project.hub import Hub
 from intermute.project.lobby import Lobby, wait_for_turn
 from intermute.project.mail import ProjectMailbox, Request
+from intermute.project.shares import Crowd, is_release, share_of
 from intermute.project.state import ProjectState
 from intermute.project.ticker import Ticker
 from intermute.project.transaction import Desk, FromStore
@@ -67,13 +71,18 @@ class Project:
         batch_max: int = limits.BATCH_MAX,
         make_hop: Callable[[], Hop] = thread_hop,
         on_damage: Callable[["Project"], None],
+        crowd: Crowd | None = None,
     ) -> None:
         self.name, self.path, self.random_bits, self.log, self.batch_max = name, path, random_bits, log, batch_max
         self.clock = ProjectClock(clock)
-        self.mailbox: ProjectMailbox = Mailbox(limits.MAILBOX_MAX, f"project {name}")
+        self.mailbox: ProjectMailbox = Mailbox(
+            limits.MAILBOX_MAX, f"project {name}", reserve=limits.RELEASES_RESERVED, on_culprit=self._note_culprit
+        )
+        self._crowd = Crowd(crowd)
         self.hub = Hub()
         self.lobby = Lobby()
         self.breaker = Breaker()
+        self.poison = PoisonList()
         self.hop = make_hop()
         self.writer = Writer(path, self.hop)
         self.reader = Reader(path, make_hop())
@@ -128,19 +137,26 @@ class Project:
 
     async def ask(self, request: Request) -> Any:  # Any: see `answer`.
         """Have the actor decide a command; the reply to one that waits for its turn is `Queued`. Raises: DomainError."""
+        is_needed = is_release(request)
+        with self._crowd.entered(is_needed=is_needed):
+            return await self._ask(request, share_of(request, self.state), is_needed=is_needed)
+
+    async def _ask(self, request: Request, share: Hashable, *, is_needed: bool) -> Any:  # Any: see `answer`.
         now_s = trio.current_time()
+        if self.is_poison(request):
+            raise Poisoned
         if not self.breaker.try_acquire(now_s):
             raise StorageUnavailable(max(1.0, self.breaker.snapshot(now_s).retry_after_s))
         is_probe = self.breaker.state(now_s) is BreakerState.HALF_OPEN
         try:
-            return await self.mailbox.ask(request, timeout_s=limits.ASK_TIMEOUT_S)
-        except MailboxFull:
-            raise Overloaded from None
+            return await self.mailbox.ask(request, timeout_s=limits.ASK_TIMEOUT_S, share=share, is_needed=is_needed)
+        except MailboxFull as full:
+            raise Overloaded(full.delay_s, is_share=full.is_share) from None
         except MailboxClosed as closed:
             self.check_sound()
             raise closed_error(closed) from None
         except AskTimeout as late:
-            raise (TooSlow() if late.was_taken else Overloaded()) from None
+            raise (TooSlow() if late.was_taken else Overloaded(self.mailbox.delay_s)) from None
         except RequestCrashed:
             raise InternalError from None
         except RequestLost:
@@ -149,6 +165,21 @@ class Project:
             # A refusal says nothing about storage, so the probe's permit goes back; an outcome has used it up already.
             if is_probe:
                 self.breaker.release_probe()
+
+    def is_poison(self, request: Request) -> bool:
+        """Tell whether a request has crashed the actor too often to be tried now."""
+        if not self.poison or isinstance(request.command, Tick):
+            return False  # What is asked costs nothing where nothing has crashed.
+        return self.poison.refuses(fingerprint(request.command, request.caller), trio.current_time())
+
+    def _note_culprit(self, request: Request) -> bool:
+        """Remember a request that crashed the actor; the actor's own are not refused, so they count as its crashes."""
+        if isinstance(request.command, Tick):
+            return False
+        crashes = self.poison.note_crash(fingerprint(request.command, request.caller), trio.current_time())
+        if crashes == limits.POISON_CRASHES_MAX:
+            self.log("request.poisoned", project=self.name, operation=type(request.command).__name__, crashes=crashes)
+        return True
 
     def note_leaving(self) -> None:
         """Have the actor let those go on who were behind one that has left the queue."""
@@ -257,6 +288,7 @@ class Project:
                 "retry_after_s": round(breaker.retry_after_s, 1),
             },
             "storage": {"last_fault": self.last_fault},
+            "poisoned": self.poison.refused(trio.current_time()),
         }
 
 

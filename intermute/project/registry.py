@@ -21,6 +21,7 @@ from intermute.project.blank import BlankProject
 from intermute.project.clock import Clock, ProjectClock
 from intermute.project.handlers.table import COMMANDS
 from intermute.project.project import Log, Project
+from intermute.project.shares import Crowd
 from intermute.project.ward import Ward
 from intermute.store.directory import DataDirectory
 from intermute.store.faults import FaultKind, StoreFault
@@ -59,9 +60,15 @@ class Registry:
         self.directory = directory
         self.ward = Ward(directory, clock, log)
         self._make_project = partial(
-            Project, clock=clock, random_bits=random_bits, log=log, batch_max=batch_max, make_hop=make_hop,
+            Project,
+            clock=clock,
+            random_bits=random_bits,
+            log=log,
+            batch_max=batch_max,
+            make_hop=make_hop,
             on_damage=self.ward.await_quarantine,
-        )  # fmt: skip
+            crowd=Crowd(),
+        )
         self._supervisor, self._log, self._random_bits = supervisor, log, random_bits
         self._open: dict[ProjectName, Project] = {}
         self._locks: dict[ProjectName, trio.Lock] = {}

@@ -23,9 +23,11 @@ from intermute.core.errors import (
     MisdirectedHost,
     OutcomeUnknown,
     Overloaded,
+    Poisoned,
     ProjectParked,
     ProjectQuarantined,
     ReplyNotKept,
+    ServerOverloaded,
     ShuttingDown,
     StorageFull,
     StorageUnavailable,
@@ -55,7 +57,7 @@ _OF_PROJECT: Final = (
     ProjectQuarantined, StorageFull,
     StorageUnavailable, ShuttingDown,
 )  # fmt: skip
-_OF_COMMANDS: Final = (Overloaded, OutcomeUnknown, TooSlow)
+_OF_COMMANDS: Final = (Overloaded, ServerOverloaded, OutcomeUnknown, TooSlow, Poisoned)
 _WITH_KEY: Final = (IdempotencyKeyMismatch, ReplyNotKept, TooManyIdempotencyKeys)
 _KEY: Final[Json] = {
     "name": HEADER,

@@ -152,7 +152,7 @@ async def test_actor_late_answer_is_unknown(tmp_path: Path, autojump_clock: Mock
 
 
 async def test_actor_full_mailbox_refuses_at_once(tmp_path: Path, autojump_clock: MockClock) -> None:
-    """Request 1,025 in the queue is refused without waiting; the others are served (G14)."""
+    """One request of an agent more than half of the queue is refused without waiting; the others are served (G14)."""
     async with serving(tmp_path) as service:
         await service.run(RegisterAgent(name="anna"))
         service.gate.shut()
@@ -164,7 +164,7 @@ async def test_actor_full_mailbox_refuses_at_once(tmp_path: Path, autojump_clock
         async with trio.open_nursery() as nursery:
             nursery.start_soon(ask)
             await trio.testing.wait_all_tasks_blocked()
-            for _ in range(limits.MAILBOX_MAX):
+            for _ in range(limits.MAILBOX_MAX // 2):
                 nursery.start_soon(ask)
             await trio.testing.wait_all_tasks_blocked()
             assert outcomes == []
@@ -256,9 +256,10 @@ async def test_actor_that_crashes_too_often_is_parked_and_comes_back(tmp_path: P
     async with serving(tmp_path) as service:
         await service.run(RegisterAgent(name="anna"))
         await service.run(RegisterAgent(name="anna"), project="other")
-        outcomes = [await service.outcome(POISON) for _ in range(4)]
+        for _ in range(4):  # With no request to blame; see test_poison_requests.py for those with one.
+            service.supervisor.request_restart("project:demo", RuntimeError("bug"))
+            await trio.sleep(0.5)
 
-        assert [type(each) for each in outcomes] == [InternalError] * 4
         assert service.health().state is ChildState.PARKED
         with raises(ProjectParked):
             await service.run(Reserve(agent_id="anna", path_pattern="a"))

@@ -256,7 +256,7 @@ def test_restore_of_a_file_of_before_the_chain(tmp_path: Path) -> None:
     """A backup of an older version is brought up to date; its chain begins with the restoration."""
     old = prepared(tmp_path / "old")
     connection = open_writer(old.path_of(DEMO))
-    migrate(connection, START_US, known_migrations()[:8])
+    migrate(connection, START_US, known_migrations()[: CHAIN_SCHEMA - 1])
     connection.execute(f"INSERT INTO project VALUES (1, 'demo', 3, 2, 1, {START_US}, {START_US})")
     connection.execute("INSERT INTO events VALUES (2, 'message.created', 1, NULL, '{\"subject\": \"old\"}')")
     abandon(connection)

@@ -243,26 +243,29 @@ def test_mailbox_agrees_with_its_model(steps: list[Step]) -> None:
 class RunsCulpritAgain(Box):
     """Broken: a crash has no culprit."""
 
-    def end_run(self, error: BaseException | None) -> None:  # noqa: ARG002 - ignored, that is the defect.
+    def end_run(self, error: BaseException | None) -> bool:  # noqa: ARG002 - ignored, that is the defect.
         """Sort out as if the run had only been cancelled."""
-        super().end_run(None)
+        return super().end_run(None)
 
 
 class ForgetsTaken(Box):
     """Broken: what a crashed run had taken is gone."""
 
-    def end_run(self, error: BaseException | None) -> None:
+    def end_run(self, error: BaseException | None) -> bool:  # noqa: ARG002 - as above.
         """Forget."""
+        return False
 
 
 class RequeuesAtTheEnd(Box):
     """Broken: what comes back loses its place."""
 
-    def end_run(self, error: BaseException | None) -> None:
+    def end_run(self, error: BaseException | None) -> bool:
         """Queue again behind the others."""
-        super().end_run(error)
-        if self._waiting:
-            self._waiting.move_to_end(next(iter(self._waiting)))
+        is_blamed = super().end_run(error)
+        if (first := next(iter(self._waiting), None)) is not None:
+            self._waiting.remove(first)
+            self._waiting.add(first, is_needed=False)
+        return is_blamed
 
 
 class Unbounded(Box):

@@ -1,5 +1,7 @@
 """Refusals and faults of a project or of the whole service."""
 
+from collections.abc import Mapping
+
 from intermute.core import limits
 from intermute.core.errors.domain_error import DomainError
 
@@ -15,14 +17,31 @@ class InvalidProject(DomainError):
 
 
 class Overloaded(DomainError):
-    """The project's mailbox is full, or its turn did not come in time; the command was not begun."""
+    """The project's mailbox is full, or the agent's share of it, or its turn did not come in time; the command was not begun."""
 
     code = "overloaded"
-    retry_after_s = float(limits.RETRY_AFTER_S)
+
+    def __init__(self, delay_s: float = 0.0, *, is_share: bool = False) -> None:
+        super().__init__()
+        self.is_share = is_share
+        self.retry_after_s = min(max(float(limits.RETRY_AFTER_S), delay_s), limits.ASK_TIMEOUT_S)
 
     @property
     def message(self) -> str:
+        if self.is_share:
+            return "You have more requests waiting in this project than is your share: nothing was done; try again after the time in Retry-After, and send fewer at once. Others are served meanwhile."
         return "This project has more work waiting than it takes: nothing was done; try again after the time in Retry-After."
+
+
+class ServerOverloaded(DomainError):
+    """More commands are waiting in all projects than the service takes; the command was not begun."""
+
+    code = "server_overloaded"
+    retry_after_s = 2.0
+
+    @property
+    def message(self) -> str:
+        return "The server has more work waiting than it takes: nothing was done; try again after the time in Retry-After. Reads, heartbeats and releases go on."
 
 
 class TooManyProjects(DomainError):
@@ -140,6 +159,20 @@ class ShuttingDown(DomainError):
     @property
     def message(self) -> str:
         return "The server is shutting down: connect again in a moment."
+
+
+class Poisoned(DomainError):
+    """The request brought its project's actor down too often, and is not tried again for some time."""
+
+    code = "poisoned"
+
+    @property
+    def message(self) -> str:
+        return f"This request met a defect of the server {limits.POISON_CRASHES_MAX} times and is not tried again for {limits.POISON_KEPT_S // 60} minutes: do not repeat it, ask for something else, and tell the operator, who finds the defect in the log. Other requests go on."
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"crashes": limits.POISON_CRASHES_MAX, "forgotten_after_s": limits.POISON_KEPT_S}
 
 
 class InternalError(DomainError):

@@ -15,7 +15,7 @@ from stored_projects import DEMO, START_US, content, prepared, tell, told
 
 from intermute.core.ids import Micros, ProjectName
 from intermute.store.backups import BackupRefused, back_up, check_backup, manifest_in, manifests
-from intermute.store.chain import check_chain
+from intermute.store.chain import CHAIN_SCHEMA, check_chain
 from intermute.store.connection import abandon, open_writer
 from intermute.store.directory import DataDirectory
 from intermute.store.hop import inline_hop

@@ -24,9 +24,11 @@ from intermute import __version__
 from intermute.config import Settings
 from intermute.project.clock import SystemClock
 from intermute.project.registry import CHILD_PREFIX, Registry
+from intermute.project.room import Room
 from intermute.store.connection import SQLITE_OLDEST, sqlite_version
 from intermute.store.diagnosis import examine
 from intermute.store.directory import DataDirectory, DirectoryRefused
+from intermute.store.hop import thread_hop
 from intermute.store.migrate import known_migrations
 from intermute.web.auth import KeyRing
 from intermute.web.front import Front
@@ -46,6 +48,7 @@ from supervisor import (
     LoopGuard,
     OnExhausted,
     Restart,
+    Supervisor,
     open_supervisor,
     watch,
 )
@@ -211,6 +214,18 @@ def _log_diagnostics(
     )
 
 
+def _registry(settings: Settings, directory: DataDirectory, supervisor: Supervisor, log: Log) -> Registry:
+    return Registry(
+        directory,
+        supervisor,
+        SystemClock(),
+        secrets.randbits,
+        log,
+        room=Room(directory.ballast(), thread_hop(), log),
+        batch_max=settings.batch_max,
+    )
+
+
 async def _supervise(
     settings: Settings,
     directory: DataDirectory,
@@ -221,7 +236,7 @@ async def _supervise(
     task_status: trio.TaskStatus[list[str]],
 ) -> None:
     async with open_supervisor(partial(_log_state, log)) as supervisor:
-        registry = Registry(directory, supervisor, SystemClock(), secrets.randbits, log, batch_max=settings.batch_max)
+        registry = _registry(settings, directory, supervisor, log)
         front = Front(
             registry,
             KeyRing(settings.keys_file, keys, trio.current_time, log),
@@ -259,7 +274,12 @@ async def _supervise(
                 name="web", main=web, restart=Restart.TRANSIENT, max_restarts=0, on_exhausted=OnExhausted.ESCALATE
             )
         )
-        for name, main in (("watchdog", watchdog), ("loop-guard", guard.run), ("sweeper", registry.sweep)):
+        for name, main in (
+            ("watchdog", watchdog),
+            ("loop-guard", guard.run),
+            ("sweeper", registry.sweep),
+            ("disk", registry.keep_room),
+        ):
             await supervisor.start(ChildSpec(name=name, main=main))
         supervisor.spawn(
             ChildSpec(name="diagnosis", main=partial(_diagnose, directory, log), restart=Restart.TEMPORARY)

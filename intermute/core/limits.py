@@ -119,3 +119,10 @@ RETRY_AFTER_S: Final = 1  # seconds told to a caller that met a full mailbox; it
 PROJECTS_LIVE_MAX: Final = 256  # projects open at once; each costs two threads when busy and three descriptors.
 PROJECT_IDLE_S: Final = 10 * 60  # seconds without a call, a subscriber or a lease until a project closes itself.
 BUSY_TIMEOUT_MS: Final = 2000  # milliseconds that SQLite waits for an outside tool's lock.
+
+# The disk
+BALLAST_BYTES: Final = 16 * 1024 * 1024  # bytes put aside for the checkpoint of a full disk; guarantees.md G19.
+ROOM_BYTES_MIN: Final = 1024 * 1024  # bytes that must be free before writes are taken again: the largest body. A guess.
+ROOM_LOOK_S: Final = 1.0  # seconds between looks at a full disk; guarantees.md G19 promises 5 s.
+BALLAST_LOOK_S: Final = 30.0  # seconds between tries to make a ballast that is not whole. A guess.
+BALLAST_LENT_EVERY_S: Final = 10.0  # seconds; one that did not help is not given up at each look. A guess.

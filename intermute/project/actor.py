@@ -22,12 +22,13 @@ from intermute.core.agents import Caller
 from intermute.core.errors import DomainError, InternalError, OutcomeUnknown, StorageFull, StorageUnavailable, TooSlow
 from intermute.core.events import Event
 from intermute.core.times import Now
-from intermute.project.deciding import decide, fetch_facts, needs_facts
+from intermute.project.deciding import decide, fetch_facts, is_repeat, needs_facts
 from intermute.project.handlers.liveness import Tick, expire_due
 from intermute.project.handlers.turns import Queued
 from intermute.project.lobby import let_go
 from intermute.project.mail import Request
 from intermute.project.project import Project
+from intermute.project.room import MakeRoom
 from intermute.project.state import ProjectState, load_state
 from intermute.project.transaction import Facts, Transaction
 from intermute.store.faults import FaultKind, StoreFault
@@ -147,14 +148,30 @@ class _Actor:
     async def open(self) -> None:
         """Open the file and build the memory. Raises: StoreFault, MigrationRefused, WrongFile."""
         project = self._project
-        with self._child.busy("opening", in_thread=True):
-            row, applied = await project.writer.open(project.name, project.clock.now().wall_us)
-            await project.reader.open()
+        is_new = not project.path.exists()
+        try:
+            row, applied = await self._open_files()
+        except StoreFault as fault:
+            if fault.kind is not FaultKind.FULL:
+                raise
+            project.room.note_full(str(fault))
+            if is_new:
+                raise
+            # A file that is there can be read in 32 KiB, for the index of its log.
+            async with project.room.lent():
+                row, applied = await self._open_files()
         project.clock.last_wall_us = max(project.clock.last_wall_us, row.wall_us)
         await self._load(row)
         project.breaker.release_probe()  # The run before may have died with the probe in its hands.
         if row.batch == 0 or applied:
             project.log("project.migrated", project=project.name, migrations=applied)
+
+    async def _open_files(self) -> tuple[ProjectRow, list[int]]:
+        project = self._project
+        with self._child.busy("opening", in_thread=True):
+            opened = await project.writer.open(project.name, project.clock.now().wall_us)
+            await project.reader.open()
+        return opened
 
     async def close(self) -> None:
         """Move the log into the file and close it; a fault here is logged, since nobody waits for an answer."""
@@ -181,7 +198,9 @@ class _Actor:
 
     async def _work_off(self, envelopes: Sequence[Envelope[Request, Any]]) -> None:  # Any: see ProjectMailbox.
         """Decide, store and answer what was taken together: in one batch, or in several where one would take too long."""
-        waiting = deque(envelopes)
+        waiting = deque([envelope for envelope in envelopes if not isinstance(envelope.request.command, MakeRoom)])
+        if len(waiting) < len(envelopes):
+            await self._make_room([each for each in envelopes if isinstance(each.request.command, MakeRoom)])
         while waiting:
             try:
                 facts = await self._fetch(waiting)
@@ -192,6 +211,19 @@ class _Actor:
             while waiting and is_sound:
                 # What a batch decides is in the facts as well; after a fault they may say what is not on the disk.
                 is_sound = await self._store(await self._decide(waiting, facts))
+
+    async def _make_room(self, envelopes: Sequence[Envelope[Request, Any]]) -> None:  # Any: see ProjectMailbox.
+        for envelope in envelopes:
+            envelope.begin()
+        try:
+            with self._child.busy("checkpointing", in_thread=True):
+                is_done = await self._project.writer.checkpoint()
+        except StoreFault as fault:
+            if fault.kind is not FaultKind.FULL:
+                raise  # The flush may have failed, and nothing is tried again on such a connection.
+            is_done = False
+        for envelope in envelopes:
+            envelope.answer(is_done)
 
     async def _store(self, batch: Batch) -> bool:
         if batch.changes_something:
@@ -231,7 +263,9 @@ class _Actor:
         Cancellation: noticed at the commit, never half way through a batch.
         """
         batch = Batch()
-        self._expire(batch, facts)
+        is_full = self._project.room.is_full
+        if not is_full:
+            self._expire(batch, facts)
         began_s = held_since_s = trio.current_time()  # After it: each round decides one command at least.
         while waiting and batch.size < limits.BATCH_STATEMENTS_MAX:
             if trio.current_time() - held_since_s >= _HOLDS_LOOP_MAX_S:
@@ -240,7 +274,9 @@ class _Actor:
                 await trio.lowlevel.cancel_shielded_checkpoint()
                 held_since_s = trio.current_time()
             envelope = waiting.popleft()
-            if envelope.is_wanted:
+            if is_full and not is_repeat(envelope.request, facts):
+                envelope.refuse(StorageFull())
+            elif envelope.is_wanted:
                 batch.add(self._decide_one(envelope, facts))
             else:
                 envelope.refuse(TooSlow())  # Its asker has given up meanwhile (guarantees.md G14).
@@ -312,7 +348,7 @@ class _Actor:
         try:
             with self._child.busy("looking after a fault", in_thread=True):
                 # A full disk stops a commit before its end is written, and would stop the seal as well.
-                row = await self._project.writer.look(number, seals=fault.kind is not FaultKind.FULL)
+                row = await self._project.writer.look(number, seals=not fault.is_cut_short)
         except StoreFault:
             _refuse(batch.decisions, OutcomeUnknown)
             raise
@@ -331,7 +367,9 @@ class _Actor:
 
     def _note_fault(self, fault: StoreFault) -> None:
         project = self._project
-        if fault.kind is not FaultKind.FULL:  # A full disk refuses writes one by one; resting would not free it.
+        if fault.kind is FaultKind.FULL:
+            project.room.note_full(str(fault))
+        else:  # A rest would not free a full disk.
             project.breaker.record_fault(trio.current_time(), str(fault))
         project.last_fault = str(fault)
         project.log("storage.fault", project=project.name, fault=str(fault))

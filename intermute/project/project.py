@@ -36,6 +36,7 @@ from intermute.project.handlers.turns import Queued
 from intermute.project.hub import Hub
 from intermute.project.lobby import Lobby, wait_for_turn
 from intermute.project.mail import ProjectMailbox, Request
+from intermute.project.room import Room
 from intermute.project.state import ProjectState
 from intermute.project.ticker import Ticker
 from intermute.project.transaction import Desk, FromStore
@@ -63,11 +64,12 @@ class Project:
         random_bits: RandomBits,
         log: Log,
         *,
+        room: Room,
         batch_max: int = limits.BATCH_MAX,
         make_hop: Callable[[], Hop] = thread_hop,
     ) -> None:
         self.name, self.path, self.random_bits, self.log, self.batch_max = name, path, random_bits, log, batch_max
-        self.clock = ProjectClock(clock)
+        self.clock, self.room = ProjectClock(clock), room
         self.mailbox: ProjectMailbox = Mailbox(limits.MAILBOX_MAX, f"project {name}")
         self.hub = Hub()
         self.lobby = Lobby()
@@ -121,6 +123,8 @@ class Project:
 
     async def ask(self, request: Request) -> Any:  # Any: see `answer`.
         """Have the actor decide a command; the reply to one that waits for its turn is `Queued`. Raises: DomainError."""
+        if self.room.is_full and request.once is None:  # One with a key may be a repeat: its reply can still be given.
+            raise StorageFull
         now_s = trio.current_time()
         if not self.breaker.try_acquire(now_s):
             raise StorageUnavailable(max(1.0, self.breaker.snapshot(now_s).retry_after_s))

@@ -5,14 +5,21 @@ comes back by itself; meanwhile its callers are told so.
 """
 
 from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import trio
 
 from intermute.core import limits
 from intermute.core.agents import Caller, Directory, Identity
-from intermute.core.errors import ProjectParked, ShuttingDown, StorageUnavailable, TooManyProjects
+from intermute.core.errors import (
+    DomainError,
+    ProjectParked,
+    ShuttingDown,
+    StorageFull,
+    StorageUnavailable,
+    TooManyProjects,
+)
 from intermute.core.ids import ProjectName, RandomBits, project_tag, tag_of
 from intermute.core.once import Once
 from intermute.project.actor import run_actor
@@ -20,7 +27,9 @@ from intermute.project.arrivals import Arrivals
 from intermute.project.blank import BlankProject
 from intermute.project.clock import Clock, ProjectClock
 from intermute.project.handlers.table import COMMANDS
+from intermute.project.mail import Request
 from intermute.project.project import Log, Project
+from intermute.project.room import MakeRoom, Room
 from intermute.store.directory import DataDirectory
 from intermute.store.faults import StoreFault
 from intermute.store.hop import Hop, thread_hop
@@ -31,13 +40,19 @@ from supervisor import (
     ChildSpec,
     ChildState,
     ChildStillRunning,
+    MailboxError,
     Supervisor,
     SupervisorClosed,
+    UnknownChild,
 )
 
 CHILD_PREFIX = "project:"
 _CLOSE_TIMEOUT_S = 5.0  # seconds; hazards.md 4.
 _SWEEP_S = 30.0  # seconds between looks for idle projects; a twentieth of the time until one counts as idle.
+_MAKE_ROOM = Request(MakeRoom(), Caller(is_local=True))
+_MAKE_ROOM_TIMEOUT_S = (
+    2.0  # seconds; a log of 16 MiB is moved in a fraction of one. A project that hangs stops no other.
+)
 _REVIVE_AFTER_S = 1.0  # seconds a parked project rests at first; guarantees.md G16: 1 to 60 s.
 
 
@@ -52,13 +67,15 @@ class Registry:
         random_bits: RandomBits,
         log: Log,
         *,
+        room: Room,
         batch_max: int = limits.BATCH_MAX,
         make_hop: Callable[[], Hop] = thread_hop,
     ) -> None:
         self.directory = directory
         self._make_project = partial(
-            Project, clock=clock, random_bits=random_bits, log=log, batch_max=batch_max, make_hop=make_hop
+            Project, clock=clock, random_bits=random_bits, log=log, room=room, batch_max=batch_max, make_hop=make_hop
         )
+        self.room = room
         self._supervisor, self._log, self._random_bits = supervisor, log, random_bits
         self._open: dict[ProjectName, Project] = {}
         self._locks: dict[ProjectName, trio.Lock] = {}
@@ -86,6 +103,8 @@ class Registry:
             await trio.lowlevel.checkpoint()
             if (answer := self._answer_blank(name, question, caller)) is not None:
                 return answer
+        if self.room.is_full and name not in self._open and type(question) in COMMANDS and once is None:
+            raise StorageFull
         project = await self.project(name)
         return await project.answer(question, caller, once)
 
@@ -103,7 +122,7 @@ class Registry:
     async def project(self, name: ProjectName) -> Project:
         """Return the project, opened if need be.
 
-        Raises: TooManyProjects, ProjectParked, ShuttingDown, StorageUnavailable.
+        Raises: TooManyProjects, ProjectParked, ShuttingDown, StorageUnavailable, StorageFull.
         """
         known = self._open.get(name)
         if known is not None and known.state is not None:
@@ -118,7 +137,11 @@ class Registry:
             self._note_opened(project)
             return project
 
-    def _not_started(self, name: ProjectName, failed: ChildNotStarted) -> ProjectParked | StorageUnavailable:
+    def _not_started(
+        self, name: ProjectName, failed: ChildNotStarted
+    ) -> ProjectParked | StorageUnavailable | StorageFull:
+        if self.room.is_full:
+            return StorageFull()
         states = [child.state for child in self._supervisor.health() if child.name == CHILD_PREFIX + name]
         # Before it is parked it is tried again within milliseconds, and one second is the least that a header can say.
         return ProjectParked(str(failed)) if states == [ChildState.PARKED] else StorageUnavailable(1.0)
@@ -135,6 +158,30 @@ class Registry:
         if (known := self._tags.get(tag)) is not None:
             return known
         return await trio.to_thread.run_sync(self.directory.named_by_tag, tag)
+
+    async def keep_room(self, child: Child) -> None:
+        """Find back to normal after the disk was full; the `main` of a supervised child."""
+        await self.room.keep(child, free=self._free_room, on_room=self._revive)
+
+    async def _free_room(self) -> bool:
+        """Have every open project give back the room of its log; tell whether all of them could."""
+        projects = self.open_projects()
+        done: list[bool] = []
+
+        async def free(project: Project) -> None:
+            with suppress(MailboxError, DomainError):
+                done.append(await project.mailbox.ask(_MAKE_ROOM, timeout_s=_MAKE_ROOM_TIMEOUT_S))
+
+        async with trio.open_nursery() as nursery:
+            for project in projects:
+                nursery.start_soon(free, project)
+        return done.count(True) == len(projects)
+
+    def _revive(self) -> None:
+        """Start again what a full disk has brought down, without the rest it had coming."""
+        for name in self._open:
+            with suppress(UnknownChild):
+                self._supervisor.revive(CHILD_PREFIX + name)
 
     async def sweep(self, child: Child) -> None:
         """Close idle projects, again and again; the `main` of a supervised child."""

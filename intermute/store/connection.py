@@ -13,7 +13,7 @@ from typing import Final
 import apsw
 
 from intermute.core import limits
-from intermute.store.faults import as_faults
+from intermute.store.faults import StoreFault, as_faults
 
 SQLITE_OLDEST: Final = (3, 51, 3)
 """Before it a reset of the log could corrupt a file that two connections share (hazards.md, SQLite facts)."""
@@ -48,7 +48,7 @@ def open_writer(path: Path) -> apsw.Connection:
     with as_faults():
         _create_private(path)
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
-        _prepare(connection, _WRITER_PRAGMAS)
+    _prepare(connection, _WRITER_PRAGMAS)
     return connection
 
 
@@ -57,7 +57,7 @@ def open_reader(path: Path) -> apsw.Connection:
     with as_faults():
         # Read-write at the file level, since a read-only handle cannot take part in the write-ahead log's index.
         connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
-        _prepare(connection, _READER_PRAGMAS)
+    _prepare(connection, _READER_PRAGMAS)
     return connection
 
 
@@ -75,11 +75,16 @@ def _create_private(path: Path) -> None:
 
 
 def _prepare(connection: apsw.Connection, pragmas: tuple[str, ...]) -> None:
-    connection.set_busy_timeout(limits.BUSY_TIMEOUT_MS)
-    connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
-    connection.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0)
-    for pragma in pragmas:
-        connection.execute(pragma).fetchall()
+    try:
+        with as_faults(connection):
+            connection.set_busy_timeout(limits.BUSY_TIMEOUT_MS)
+            connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
+            connection.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0)
+            for pragma in pragmas:
+                connection.execute(pragma).fetchall()
+    except StoreFault:
+        abandon(connection)
+        raise
 
 
 @contextmanager

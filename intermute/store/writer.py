@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import apsw
 
+from intermute.core import limits
 from intermute.core.ids import Micros, ProjectName
 from intermute.store import projects
 from intermute.store.connection import abandon, close, open_writer, snapshot
@@ -29,6 +30,8 @@ Result = TypeVar("Result")
 WAL_PAGES_MAX: Final = 1000
 """Pages in the log after which the writer moves them into the file; SQLite's own default, but at a moment we choose."""
 
+CHECKPOINT_WAIT_MS: Final = 200
+"""Milliseconds that a checkpoint waits for readers to be done; their reads take less. A guess, revisit."""
 
 _BUGS: Final = (
     apsw.ConstraintError, apsw.SQLError, apsw.BindingsError, apsw.MismatchError, apsw.TooBigError,  # what the schema refuses
@@ -83,6 +86,13 @@ class Writer:
         """
         return await self._hop(lambda: self._read(work))
 
+    async def checkpoint(self) -> bool:
+        """Move the whole log into the file and cut it off; tell whether it could be, or a reader is in the way.
+
+        Raises: StoreFault; then nothing is lost, and nothing is known of the room that was to be freed.
+        """
+        return await self._hop(self._checkpoint)
+
     async def look(self, batch: int, *, seals: bool) -> ProjectRow:
         """Reopen the file after a fault, and return the row that says which batch was committed last.
 
@@ -108,7 +118,7 @@ class Writer:
         connection = open_writer(self._path)
         try:
             applied = migrate(connection, now_us)
-            with as_faults():
+            with as_faults(connection):
                 row = projects.read(connection)
                 if row is None:
                     projects.create(connection, project, now_us)
@@ -141,7 +151,7 @@ class Writer:
         assert not connection.in_transaction
         assert len(heads) == len(groups) + 1
         self.attempted = Committed(0)
-        with as_faults():
+        with as_faults(connection):
             connection.execute("BEGIN IMMEDIATE")
             self.attempted = _run_groups(connection, groups)
             connection.execute(*projects.advance(heads[self.attempted.count], batch, wall_us))
@@ -155,8 +165,23 @@ class Writer:
     def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
         if self._connection is None:
             raise StoreFault(FaultKind.IO, "the file is not open")
-        with as_faults(), snapshot(self._connection) as connection:
+        with as_faults(self._connection), snapshot(self._connection) as connection:
             return work(connection)
+
+    def _checkpoint(self) -> bool:
+        connection = self._connection
+        if connection is None:
+            raise StoreFault(FaultKind.IO, "the file is not open")
+        with as_faults(connection):
+            connection.set_busy_timeout(CHECKPOINT_WAIT_MS)
+            try:
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
+                self._wal_pages = 0
+            except apsw.BusyError:
+                return False
+            finally:
+                connection.set_busy_timeout(limits.BUSY_TIMEOUT_MS)
+        return True
 
     def _look(self, batch: int, *, seals: bool) -> ProjectRow:
         if self._connection is not None:
@@ -164,7 +189,7 @@ class Writer:
             abandon(connection)  # Closing may fail for the same reason as the flush did; the handle is gone either way.
         connection = open_writer(self._path)
         try:
-            with as_faults():
+            with as_faults(connection):
                 row = projects.read(connection)
                 self._own_checkpoints(connection)
                 assert row is not None

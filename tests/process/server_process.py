@@ -12,7 +12,7 @@ import subprocess
 import sys
 import threading
 import time
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any, Self, TypeVar
@@ -58,9 +58,14 @@ def run_command(*arguments: str, cwd: Path, **changes: str) -> "subprocess.Compl
 
 
 class ServerProcess:
-    """One `intermute serve`. Resources: used as a context manager, it is gone afterwards."""
+    """One `intermute serve`. Resources: used as a context manager, it is gone afterwards.
 
-    def __init__(self, home: Path, *options: str, command: str | None = "serve", port: int = 0) -> None:
+    `wrapper` is a command that ends by executing the one it is given.
+    """
+
+    def __init__(
+        self, home: Path, *options: str, command: str | None = "serve", port: int = 0, wrapper: Sequence[str] = ()
+    ) -> None:
         self.home, self.data, self.keys_file = home, home / "data", home / "keys.yaml"
         home.mkdir(parents=True, exist_ok=True)
         chosen = ["--port", str(port), "--data", str(self.data), "--keys-file", str(self.keys_file)]
@@ -69,7 +74,7 @@ class ServerProcess:
         self._news = threading.Condition()
         with (home / "stdout").open("ab") as stdout:
             self.process = subprocess.Popen(
-                [sys.executable, "-m", "intermute", *arguments],
+                [*wrapper, sys.executable, "-m", "intermute", *arguments],
                 cwd=home,
                 env=environment(),
                 stdout=stdout,
@@ -87,6 +92,8 @@ class ServerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+        # The directories of the last runs are kept, and nobody wants to look at this.
+        (self.data / "ballast").unlink(missing_ok=True)
 
     def _read_log(self) -> None:
         assert self.process.stderr is not None

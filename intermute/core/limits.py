@@ -114,6 +114,9 @@ ABSENT_READERS_MAX: Final = (
 MAILBOX_MAX: Final = 1024  # commands waiting for one project; at 5,000 commits/s a full one is 0.2 s of work.
 BATCH_MAX: Final = 256  # commands in one commit; guarantees.md G2.
 BATCH_STATEMENTS_MAX: Final = 20_000  # statements after which a batch ends; about 1 s of work (24,000 rows/s measured).
+BATCH_CHARS_MAX: Final = (
+    2 * 1024 * 1024
+)  # characters in the rows of a batch after which it ends; keeps one commit's part of the log near 4 MiB.
 ASK_TIMEOUT_S: Final = 8.0  # seconds; below the 10 s after which the original's SDK gives up.
 RETRY_AFTER_S: Final = 1  # seconds told to a caller that met a full mailbox; it drains in less.
 PROJECTS_LIVE_MAX: Final = 256  # projects open at once; each costs two threads when busy and three descriptors.

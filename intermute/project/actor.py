@@ -8,20 +8,17 @@ Source: design.md 3 (invariants 1, 2, 3, 6, 7), hazards.md 1 to 4.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass, field
+from collections.abc import Iterable, Sequence
 from functools import partial
-from itertools import accumulate
 from typing import Any
 
 import apsw
 import trio
 
-from intermute.core import limits
 from intermute.core.agents import Caller
-from intermute.core.errors import DomainError, InternalError, OutcomeUnknown, StorageFull, StorageUnavailable, TooSlow
-from intermute.core.events import Event
+from intermute.core.errors import DomainError, OutcomeUnknown, StorageFull, StorageUnavailable, TooSlow
 from intermute.core.times import Now
+from intermute.project.batch import Batch, Decision, refuse_all
 from intermute.project.deciding import decide, fetch_facts, is_repeat, needs_facts
 from intermute.project.handlers.liveness import Tick, expire_due
 from intermute.project.handlers.turns import Queued
@@ -42,76 +39,6 @@ _DECIDES_MAX_S = (
     0.5  # seconds of deciding after which a batch is stored, so that the first do not wait for the last. A guess.
 )
 _CLOSE_TIMEOUT_S = 5.0  # seconds; hazards.md 4.
-
-
-@dataclass(slots=True)
-class Decision:
-    """One command's outcome, waiting for the commit. Without an envelope it is the actor's own housekeeping."""
-
-    envelope: Envelope[Request, Any] | None  # Any: see ProjectMailbox.
-    transaction: Transaction
-    reply: object = None
-    refusal: DomainError | None = None
-
-    def settle(self) -> None:
-        """Give the asker its answer."""
-        if self.envelope is None:
-            return
-        if self.refusal is not None:
-            self.envelope.refuse(self.refusal)
-        else:
-            self.envelope.answer(self.reply)
-
-
-@dataclass(slots=True)
-class Batch:
-    """What is decided together and stored with one commit."""
-
-    decisions: list[Decision] = field(default_factory=list)
-    size: int = 0
-    """Statements to store."""
-
-    @property
-    def changes_something(self) -> bool:
-        """Tell whether there is anything to store."""
-        return self.size > 0
-
-    def add(self, decision: Decision) -> None:
-        """Take in the next decision."""
-        self.decisions.append(decision)
-        self.size += len(decision.transaction.statements)
-
-    def events(self, count: int) -> list[Event]:
-        """Return the events of the first `count` decisions, in log order."""
-        return [event for decision in self.decisions[:count] for event in decision.transaction.events]
-
-    def heads(self, last: int) -> list[int]:
-        """Return the log's last cursor before the batch and after each of its decisions; `last` is the last one."""
-        counts = [len(decision.transaction.events) for decision in self.decisions]
-        return list(accumulate(counts, initial=last - sum(counts)))
-
-    def settle(self, committed: Committed) -> None:
-        """Answer everybody, where the first `committed.count` decisions are stored."""
-        for decision in self.decisions[: committed.count]:
-            decision.settle()
-        if committed.culprit is not None:
-            culprit, *behind = self.decisions[committed.count :]
-            if culprit.envelope is not None:
-                culprit.envelope.refuse(InternalError())
-            # Those behind the culprit were decided on what it had done to memory; they are not stored.
-            _refuse(behind, lambda: StorageUnavailable(1.0), is_sound=False)
-
-
-def _refuse(decisions: Sequence[Decision], error: Callable[[], DomainError], *, is_sound: bool = True) -> None:
-    """Tell askers that their commands are not stored, or may not be.
-
-    A refusal stays what it is, unless it may rest on a change that is not stored: nobody is told of a conflict with a
-    reservation that never came to be.
-    """
-    for decision in decisions:
-        if decision.envelope is not None:
-            decision.envelope.refuse(decision.refusal if decision.refusal and is_sound else error())
-        is_sound = is_sound and not decision.transaction.statements
 
 
 class DecidedWrong(Exception):
@@ -267,7 +194,7 @@ class _Actor:
         if not is_full:
             self._expire(batch, facts)
         began_s = held_since_s = trio.current_time()  # After it: each round decides one command at least.
-        while waiting and batch.size < limits.BATCH_STATEMENTS_MAX:
+        while waiting and not batch.is_large:
             if trio.current_time() - held_since_s >= _HOLDS_LOOP_MAX_S:
                 if trio.current_time() - began_s >= _DECIDES_MAX_S:
                     break
@@ -350,7 +277,7 @@ class _Actor:
                 # A full disk stops a commit before its end is written, and would stop the seal as well.
                 row = await self._project.writer.look(number, seals=not fault.is_cut_short)
         except StoreFault:
-            _refuse(batch.decisions, OutcomeUnknown)
+            refuse_all(batch.decisions, OutcomeUnknown)
             raise
         is_stored = row.batch == number
         try:
@@ -361,7 +288,7 @@ class _Actor:
             if is_stored:
                 batch.settle(self._project.writer.attempted)
             else:
-                _refuse(batch.decisions, partial(_as_answer, fault))
+                refuse_all(batch.decisions, partial(_as_answer, fault))
         if is_stored:
             _end_run_if_wrong(batch, self._project.writer.attempted)
 

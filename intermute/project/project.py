@@ -237,7 +237,7 @@ class Project:
                 "last_fault": breaker.last_fault,
                 "retry_after_s": round(breaker.retry_after_s, 1),
             },
-            "storage": {"last_fault": self.last_fault},
+            "storage": {"last_fault": self.last_fault, "log_pages": self.writer.wal_pages},
         }
 
 

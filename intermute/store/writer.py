@@ -30,6 +30,11 @@ Result = TypeVar("Result")
 WAL_PAGES_MAX: Final = 1000
 """Pages in the log after which the writer moves them into the file; SQLite's own default, but at a moment we choose."""
 
+WAL_PAGES_FORCED: Final = 3000
+"""Pages after which the writer waits for readers to let go of the log, so that it begins anew: with the batch that comes next
+it stays within the 16 MiB of guarantees.md G15. Readers that follow one another without a gap hold up every lesser attempt."""
+WAL_PAGES_BETWEEN: Final = 250
+"""Pages between two such attempts: one reader that stays must not make every batch wait. A guess, revisit."""
 CHECKPOINT_WAIT_MS: Final = 200
 """Milliseconds that a checkpoint waits for readers to be done; their reads take less. A guess, revisit."""
 
@@ -62,7 +67,9 @@ class Writer:
         self._path = path
         self._connection: apsw.Connection | None = None
         self.attempted = Committed(0)
-        self._wal_pages = 0
+        self.wal_pages = 0
+        """Pages in the log as of the last commit; more than a few thousand mean that some reader does not let go of them."""
+        self._forced_at_pages = WAL_PAGES_FORCED
         self._hop = hop
 
     async def open(self, project: ProjectName, now_us: Micros) -> tuple[ProjectRow, list[int]]:
@@ -141,7 +148,7 @@ class Writer:
         connection.set_wal_hook(self._note_wal)
 
     def _note_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
-        self._wal_pages = pages
+        self.wal_pages = pages
         return apsw.SQLITE_OK
 
     def _commit(self, groups: Sequence[Group], heads: Sequence[int], batch: int, wall_us: Micros) -> Committed:
@@ -157,10 +164,17 @@ class Writer:
             connection.execute(*projects.advance(heads[self.attempted.count], batch, wall_us))
             connection.execute("COMMIT")
             # The batch is stored; moving the log on is housekeeping, whose failure must not be taken for the batch's.
-            if self._wal_pages > WAL_PAGES_MAX:
-                with suppress(apsw.BusyError):  # A reader is on an old page; the next batch tries again.
-                    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._move_log(connection)
         return self.attempted
+
+    def _move_log(self, connection: apsw.Connection) -> None:
+        if self.wal_pages <= WAL_PAGES_MAX:
+            self._forced_at_pages = WAL_PAGES_FORCED
+        elif self.wal_pages <= self._forced_at_pages:
+            with suppress(apsw.BusyError):  # A reader is on an old page; the next batch tries again.
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        elif not _checkpoint(connection, apsw.SQLITE_CHECKPOINT_RESTART):
+            self._forced_at_pages = self.wal_pages + WAL_PAGES_BETWEEN
 
     def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
         if self._connection is None:
@@ -173,15 +187,10 @@ class Writer:
         if connection is None:
             raise StoreFault(FaultKind.IO, "the file is not open")
         with as_faults(connection):
-            connection.set_busy_timeout(CHECKPOINT_WAIT_MS)
-            try:
-                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_TRUNCATE)
-                self._wal_pages = 0
-            except apsw.BusyError:
-                return False
-            finally:
-                connection.set_busy_timeout(limits.BUSY_TIMEOUT_MS)
-        return True
+            is_done = _checkpoint(connection, apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        if is_done:
+            self.wal_pages = 0
+        return is_done
 
     def _look(self, batch: int, *, seals: bool) -> ProjectRow:
         if self._connection is not None:
@@ -205,6 +214,18 @@ class Writer:
         connection, self._connection = self._connection, None
         if connection is not None:
             close(connection, checkpoint=True)
+
+
+def _checkpoint(connection: apsw.Connection, mode: int) -> bool:
+    """Move the log into the file, waiting for readers for a moment; tell whether all of it was."""
+    connection.set_busy_timeout(CHECKPOINT_WAIT_MS)
+    try:
+        connection.wal_checkpoint(mode=mode)
+    except apsw.BusyError:
+        return False
+    finally:
+        connection.set_busy_timeout(limits.BUSY_TIMEOUT_MS)
+    return True
 
 
 def _run_groups(connection: apsw.Connection, groups: Sequence[Group]) -> Committed:

@@ -22,6 +22,7 @@ import trio
 
 from intermute import __version__
 from intermute.config import Settings
+from intermute.core import limits
 from intermute.project.clock import SystemClock
 from intermute.project.registry import CHILD_PREFIX, Registry
 from intermute.project.room import Room
@@ -55,9 +56,6 @@ from supervisor import (
 
 Log = Callable[..., None]
 
-BUSY_LIMIT_S: Final = (
-    5.0  # seconds a project may be in one flush or read; a thousand times the usual. A guess, revisit.
-)
 WATCH_EVERY_S: Final = 1.0  # seconds between the watchdog's rounds.
 SHUTDOWN_LIMIT_S: Final = 9.5  # seconds from the signal to the end, whatever hangs; design.md 5 promises 10.
 _SETTLED_AFTER_S: Final = 0.5  # seconds after the start, by which everything that stays has been built.
@@ -263,7 +261,7 @@ async def _supervise(
         watchdog = partial(
             watch,
             supervisor=supervisor,
-            busy_limit_s=BUSY_LIMIT_S,
+            busy_limit_s=limits.STALLED_AFTER_S,
             lever=pull_lever,
             on_finding=partial(_log_finding, log),
             interval_s=WATCH_EVERY_S,

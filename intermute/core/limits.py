@@ -119,6 +119,9 @@ BATCH_CHARS_MAX: Final = (
 )  # characters in the rows of a batch after which it ends; keeps one commit's part of the log near 4 MiB.
 ASK_TIMEOUT_S: Final = 8.0  # seconds; below the 10 s after which the original's SDK gives up.
 RETRY_AFTER_S: Final = 1  # seconds told to a caller that met a full mailbox; it drains in less.
+STALLED_AFTER_S: Final = (
+    5.0  # seconds a project may be in one flush or read; a thousand times the usual. A guess, revisit.
+)
 PROJECTS_LIVE_MAX: Final = 256  # projects open at once; each costs two threads when busy and three descriptors.
 PROJECT_IDLE_S: Final = 10 * 60  # seconds without a call, a subscriber or a lease until a project closes itself.
 BUSY_TIMEOUT_MS: Final = 2000  # milliseconds that SQLite waits for an outside tool's lock.

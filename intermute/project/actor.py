@@ -47,6 +47,7 @@ class DecidedWrong(Exception):
 
 async def run_actor(project: Project, child: Child) -> None:
     """Serve one project until cancelled; the `main` of its supervised child."""
+    project.child = child
     actor = _Actor(project, child)
     try:
         await actor.open()

@@ -24,6 +24,7 @@ from intermute.core.errors import (
     ProjectParked,
     ShuttingDown,
     StorageFull,
+    StorageStalled,
     StorageUnavailable,
     TooSlow,
 )
@@ -46,7 +47,7 @@ from intermute.store.faults import FaultKind, StoreFault
 from intermute.store.hop import Hop, thread_hop
 from intermute.store.reader import Reader
 from intermute.store.writer import Writer
-from supervisor import AskTimeout, Mailbox, MailboxClosed, MailboxFull, RequestCrashed, RequestLost
+from supervisor import AskTimeout, Child, Mailbox, MailboxClosed, MailboxFull, RequestCrashed, RequestLost
 
 Log = Callable[..., None]
 STOPPED_REASONS = frozenset({"stopping", "stopped"})
@@ -78,6 +79,8 @@ class Project:
         self.reader = Reader(path, make_hop())
         self.ticker = Ticker(self.mailbox)
         self.state: ProjectState | None = None
+        self.child: Child | None = None
+        """The run of the actor; an ended one has nothing in hand."""
         self.last_fault: str | None = None
         self.last_used_s = trio.current_time()
         self.calls = 0
@@ -125,6 +128,8 @@ class Project:
         """Have the actor decide a command; the reply to one that waits for its turn is `Queued`. Raises: DomainError."""
         if self.room.is_full and request.once is None:  # One with a key may be a repeat: its reply can still be given.
             raise StorageFull
+        if self.is_stalled:
+            raise StorageStalled
         now_s = trio.current_time()
         if not self.breaker.try_acquire(now_s):
             raise StorageUnavailable(max(1.0, self.breaker.snapshot(now_s).retry_after_s))
@@ -136,7 +141,8 @@ class Project:
         except MailboxClosed as closed:
             raise closed_error(closed) from None
         except AskTimeout as late:
-            raise (TooSlow() if late.was_taken else Overloaded()) from None
+            # One that was taken may be in the flush that hangs, so nobody knows what becomes of it.
+            raise (TooSlow() if late.was_taken else StorageStalled() if self.is_stalled else Overloaded()) from None
         except RequestCrashed:
             raise InternalError from None
         except RequestLost:
@@ -210,6 +216,12 @@ class Project:
         return found
 
     # ---- how it is
+
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the actor's thread does not come back from the disk. Nothing can be done but wait (guarantees.md G17)."""
+        work = None if self.child is None or not self.child.is_in_thread else self.child.oldest_work
+        return work is not None and trio.current_time() - work.since_s > limits.STALLED_AFTER_S
 
     def is_idle(self, mono_s: float) -> bool:
         """Tell whether nobody needs the project to be open: no call, no reader, no lease, for some time."""

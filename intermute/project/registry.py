@@ -17,6 +17,7 @@ from intermute.core.errors import (
     ProjectParked,
     ShuttingDown,
     StorageFull,
+    StorageStalled,
     StorageUnavailable,
     TooManyProjects,
 )
@@ -122,11 +123,16 @@ class Registry:
     async def project(self, name: ProjectName) -> Project:
         """Return the project, opened if need be.
 
-        Raises: TooManyProjects, ProjectParked, ShuttingDown, StorageUnavailable, StorageFull.
+        Raises: TooManyProjects, ProjectParked, ShuttingDown, StorageUnavailable, StorageStalled, StorageFull.
         """
         known = self._open.get(name)
         if known is not None and known.state is not None:
             return known
+        with trio.move_on_after(limits.ASK_TIMEOUT_S):
+            return await self._opened(name)
+        raise StorageStalled
+
+    async def _opened(self, name: ProjectName) -> Project:
         async with self._locked(name):
             # Whoever began to open it may have left meanwhile; the child goes on, so this caller waits for it.
             project = self._open.get(name) or await self._spawn(name)
@@ -258,7 +264,7 @@ class Registry:
         except SupervisorClosed:
             raise ShuttingDown from None
         except ChildExists:  # An earlier run is still inside SQLite: never two writers on one file (guarantees.md G17).
-            raise StorageUnavailable(5.0) from None
+            raise StorageStalled from None
         self._open[name] = project
         return project
 

@@ -77,6 +77,7 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.InternalError: 500,
     errors.TooManyProjects: 503,
     errors.TooManySubscribers: 503,
+    errors.StorageStalled: 503,
     errors.StorageUnavailable: 503,
     errors.OutcomeUnknown: 503,
     errors.TooSlow: 503,

@@ -27,6 +27,7 @@ from intermute.core.errors import (
     ReplyNotKept,
     ShuttingDown,
     StorageFull,
+    StorageStalled,
     StorageUnavailable,
     TooManyIdempotencyKeys,
     TooManyProjects,
@@ -51,7 +52,7 @@ _WITH_BODY: Final = (MalformedJson, BodyTooLarge, UnsupportedMediaType)
 _WITH_CALLER: Final = (Unauthorized,)
 _OF_PROJECT: Final = (
     InvalidProject, ForeignProject, AgentHeaderMissing, AgentIdentityMismatch, TooManyProjects, ProjectParked, StorageFull,
-    StorageUnavailable, ShuttingDown,
+    StorageStalled, StorageUnavailable, ShuttingDown,
 )  # fmt: skip
 _OF_COMMANDS: Final = (Overloaded, OutcomeUnknown, TooSlow)
 _WITH_KEY: Final = (IdempotencyKeyMismatch, ReplyNotKept, TooManyIdempotencyKeys)

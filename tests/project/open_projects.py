@@ -191,7 +191,11 @@ class Service:
 
 @asynccontextmanager
 async def serving(
-    root: Path, *, random_bits: RandomBits | None = None, room: Room | None = None
+    root: Path,
+    *,
+    random_bits: RandomBits | None = None,
+    room: Room | None = None,
+    make_hop: Callable[[], Hop] | None = None,
 ) -> AsyncIterator[Service]:
     """Serve a data directory for the length of the block."""
     clock, gate = SteppingClock(), Gate()
@@ -213,7 +217,7 @@ async def serving(
             random_bits or random.Random(1).getrandbits,
             note,
             room=room or Room(Ballast(directory.root / "ballast", 0), inline_hop(), note),
-            make_hop=gate.make_hop,
+            make_hop=make_hop or gate.make_hop,
         )
         service = Service(registry, supervisor, clock, gate)
         service.log = log

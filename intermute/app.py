@@ -12,7 +12,7 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
 from functools import partial
 from typing import Final
@@ -272,12 +272,8 @@ async def _supervise(
                 name="web", main=web, restart=Restart.TRANSIENT, max_restarts=0, on_exhausted=OnExhausted.ESCALATE
             )
         )
-        for name, main in (
-            ("watchdog", watchdog),
-            ("loop-guard", guard.run),
-            ("sweeper", registry.sweep),
-            ("disk", registry.keep_room),
-        ):
+        parts: dict[str, Callable[[Child], Awaitable[object]]] = {"watchdog": watchdog, "loop-guard": guard.run}
+        for name, main in (parts | registry.parts()).items():
             await supervisor.start(ChildSpec(name=name, main=main))
         supervisor.spawn(
             ChildSpec(name="diagnosis", main=partial(_diagnose, directory, log), restart=Restart.TEMPORARY)

@@ -98,6 +98,9 @@ KEPT_REPLIES_MAX: Final = 1_000_000  # replies of one project: ten a second all 
 
 # Liveness
 AGENT_SILENCE_S: Final = 5 * 60  # seconds without a sign of life until an agent counts as gone; contract.md 6.1.
+HEARTBEAT_S: Final = 60  # seconds between two heartbeats, as docs/api.md advises.
+SUSPENDED_S_MIN: Final = 5.0  # seconds of suspension that count as one; guarantees.md G9.
+SUSPENSION_LOOK_S: Final = 1.0  # seconds between looks for one.
 LIVENESS_FLUSH_S: Final = 30  # seconds; how far the stored last_seen may lag behind the heartbeats in memory.
 AGENTS_PER_PROJECT_MAX: Final = 10_000  # registered agents; each costs about 2 KiB of memory.
 

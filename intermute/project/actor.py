@@ -21,6 +21,7 @@ from intermute.core.times import Now
 from intermute.project.batch import Batch, Decision, refuse_all
 from intermute.project.deciding import decide, fetch_facts, is_repeat, needs_facts
 from intermute.project.handlers.liveness import Tick, expire_due
+from intermute.project.handlers.resuming import resume
 from intermute.project.handlers.turns import Queued
 from intermute.project.lobby import let_go
 from intermute.project.mail import Request
@@ -193,6 +194,7 @@ class _Actor:
         batch = Batch()
         is_full = self._project.room.is_full
         if not is_full:
+            self._resume(batch, facts)
             self._expire(batch, facts)
         began_s = held_since_s = trio.current_time()  # After it: each round decides one command at least.
         while waiting and not batch.is_large:
@@ -209,6 +211,14 @@ class _Actor:
             else:
                 envelope.refuse(TooSlow())  # Its asker has given up meanwhile (guarantees.md G14).
         return batch
+
+    def _resume(self, batch: Batch, facts: Facts) -> None:
+        # Before anything else is decided, and above all before anybody is found silent.
+        if (suspended_s := self._project.clock.suspended_s()) > 0:
+            housekeeping = self._transaction(_HOUSEKEEPING, facts, self._project.clock.now())
+            resume(suspended_s, housekeeping)
+            batch.suspended_s = suspended_s
+            batch.add(Decision(None, housekeeping))
 
     def _expire(self, batch: Batch, facts: Facts) -> None:
         now = self._project.clock.now()
@@ -255,6 +265,7 @@ class _Actor:
         # without an answer and memory without the note that it is stored.
         state.batch = number
         state.stored()
+        project.clock.note_suspension(batch.suspended_s)
         project.breaker.record_success(trio.current_time())
         self._let_go_unwanted(batch)
         batch.settle(committed)

@@ -43,6 +43,8 @@ class Batch:
     decisions: list[Decision] = field(default_factory=list)
     size: int = 0
     """Statements to store."""
+    suspended_s: float = 0.0
+    """For how long the machine was suspended before it, as it tells everyone."""
     chars: int = 0
     """How long their texts are."""
 

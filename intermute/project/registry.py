@@ -4,7 +4,7 @@ Open projects are bounded; the least recently used quiet one makes room. A proje
 comes back by itself; meanwhile its callers are told so.
 """
 
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -27,6 +27,7 @@ from intermute.project.actor import run_actor
 from intermute.project.arrivals import Arrivals
 from intermute.project.blank import BlankProject
 from intermute.project.clock import Clock, ProjectClock
+from intermute.project.handlers.liveness import Tick
 from intermute.project.handlers.table import COMMANDS
 from intermute.project.mail import Request
 from intermute.project.project import Log, Project
@@ -50,6 +51,7 @@ from supervisor import (
 CHILD_PREFIX = "project:"
 _CLOSE_TIMEOUT_S = 5.0  # seconds; hazards.md 4.
 _SWEEP_S = 30.0  # seconds between looks for idle projects; a twentieth of the time until one counts as idle.
+_LOOK_AROUND = Request(Tick(), Caller(is_local=True))
 _MAKE_ROOM = Request(MakeRoom(), Caller(is_local=True))
 _MAKE_ROOM_TIMEOUT_S = (
     2.0  # seconds; a log of 16 MiB is moved in a fraction of one. A project that hangs stops no other.
@@ -164,6 +166,20 @@ class Registry:
         if (known := self._tags.get(tag)) is not None:
             return known
         return await trio.to_thread.run_sync(self.directory.named_by_tag, tag)
+
+    def parts(self) -> dict[str, Callable[[Child], Awaitable[object]]]:
+        """Return what has to run beside the projects, each the `main` of a supervised child."""
+        return {"sweeper": self.sweep, "disk": self.keep_room, "clock": self.watch_suspension}
+
+    async def watch_suspension(self, child: Child) -> None:
+        """Have every open project notice that the machine was suspended; the `main` of a supervised child."""
+        child.started()
+        while True:
+            await trio.sleep(limits.SUSPENSION_LOOK_S)
+            for project in self._open.values():
+                if project.clock.suspended_s() > 0:
+                    with suppress(MailboxError):  # It notices with its next command, or at the next look.
+                        project.mailbox.tell_first(_LOOK_AROUND)
 
     async def keep_room(self, child: Child) -> None:
         """Find back to normal after the disk was full; the `main` of a supervised child."""

@@ -39,6 +39,7 @@ class SteppingClock:
 
     def __init__(self) -> None:
         self.offset_s = 0.0
+        self.suspended = 0.0
         self.readings = 0
         self.at_reading: Callable[[], None] | None = None
         """What happens whenever the wall time is read, which each decision does once: time may pass, as if by work."""
@@ -46,6 +47,10 @@ class SteppingClock:
     def mono_s(self) -> float:
         """Return trio's time."""
         return trio.current_time()
+
+    def suspended_s(self) -> float:
+        """Return what the test says."""
+        return self.suspended
 
     def wall_us(self) -> Micros:
         """Return a wall time that can be set forth and back."""

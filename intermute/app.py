@@ -12,7 +12,7 @@ import secrets
 import signal
 import sys
 import threading
-from collections.abc import Callable, Sequence
+from collections.abc import Awaitable, Callable, Sequence
 from enum import IntEnum
 from functools import partial
 from typing import Final
@@ -22,11 +22,14 @@ import trio
 
 from intermute import __version__, preflight
 from intermute.config import Settings
+from intermute.core import limits
 from intermute.core.ids import ProjectName
 from intermute.project.clock import SystemClock
 from intermute.project.registry import CHILD_PREFIX, Registry
+from intermute.project.room import Room
 from intermute.store.diagnosis import examine
 from intermute.store.directory import DataDirectory, DirectoryRefused
+from intermute.store.hop import thread_hop
 from intermute.store.migrate import known_migrations
 from intermute.web.auth import KeyRing
 from intermute.web.front import Front
@@ -46,15 +49,13 @@ from supervisor import (
     LoopGuard,
     OnExhausted,
     Restart,
+    Supervisor,
     open_supervisor,
     watch,
 )
 
 Log = Callable[..., None]
 
-BUSY_LIMIT_S: Final = (
-    5.0  # seconds a project may be in one flush or read; a thousand times the usual. A guess, revisit.
-)
 WATCH_EVERY_S: Final = 1.0  # seconds between the watchdog's rounds.
 SHUTDOWN_LIMIT_S: Final = 9.5  # seconds from the signal to the end, whatever hangs; design.md 5 promises 10.
 _SETTLED_AFTER_S: Final = 0.5  # seconds after the start, by which everything that stays has been built.
@@ -199,10 +200,10 @@ def _may_trust(settings: Settings, listeners: Sequence[Listener]) -> bool:
 def _server_limits(log: Log) -> ServerLimits:
     wished = ServerLimits()
     descriptors = preflight.raise_descriptor_limit(wished)
-    limits = preflight.fitted(wished, descriptors)
-    if limits != wished:
-        log("server.few_descriptors", descriptors=descriptors, connections=limits.connections_max)
-    return limits
+    bounds = preflight.fitted(wished, descriptors)
+    if bounds != wished:
+        log("server.few_descriptors", descriptors=descriptors, connections=bounds.connections_max)
+    return bounds
 
 
 def _log_diagnostics(
@@ -223,6 +224,18 @@ def _log_diagnostics(
     )
 
 
+def _registry(settings: Settings, directory: DataDirectory, supervisor: Supervisor, log: Log) -> Registry:
+    return Registry(
+        directory,
+        supervisor,
+        SystemClock(),
+        secrets.randbits,
+        log,
+        room=Room(directory.ballast(), thread_hop(), log),
+        batch_max=settings.batch_max,
+    )
+
+
 async def _supervise(
     settings: Settings,
     directory: DataDirectory,
@@ -233,7 +246,7 @@ async def _supervise(
     task_status: trio.TaskStatus[list[str]],
 ) -> None:
     async with open_supervisor(partial(_log_state, log)) as supervisor:
-        registry = Registry(directory, supervisor, SystemClock(), secrets.randbits, log, batch_max=settings.batch_max)
+        registry = _registry(settings, directory, supervisor, log)
         front = Front(
             registry,
             KeyRing(settings.keys_file, keys, trio.current_time, log, may_trust_local=_may_trust(settings, listeners)),
@@ -242,12 +255,12 @@ async def _supervise(
             log,
         )
         web_done = trio.Event()
-        limits = _server_limits(log)
+        bounds = _server_limits(log)
         app = build_app(front, Sockets(front), log)
 
         async def web(child: Child) -> None:
             async with trio.open_nursery() as nursery:
-                urls = await nursery.start(partial(serve, app, listeners, limits=limits, stop=stop, log=log))
+                urls = await nursery.start(partial(serve, app, listeners, limits=bounds, stop=stop, log=log))
                 child.started()
                 log("server.started", addresses=",".join(urls))
             web_done.set()
@@ -261,7 +274,7 @@ async def _supervise(
         watchdog = partial(
             watch,
             supervisor=supervisor,
-            busy_limit_s=BUSY_LIMIT_S,
+            busy_limit_s=limits.STALLED_AFTER_S,
             lever=pull_lever,
             on_finding=partial(_log_finding, log),
             interval_s=WATCH_EVERY_S,
@@ -272,12 +285,8 @@ async def _supervise(
                 name="web", main=web, restart=Restart.TRANSIENT, max_restarts=0, on_exhausted=OnExhausted.ESCALATE
             )
         )
-        for name, main in (
-            ("watchdog", watchdog),
-            ("loop-guard", guard.run),
-            ("sweeper", registry.sweep),
-            ("quarantine", registry.quarantine),
-        ):
+        parts: dict[str, Callable[[Child], Awaitable[object]]] = {"watchdog": watchdog, "loop-guard": guard.run}
+        for name, main in (parts | registry.parts()).items():
             await supervisor.start(ChildSpec(name=name, main=main))
         supervisor.spawn(ChildSpec(name="diagnosis", main=partial(_diagnose, registry, log), restart=Restart.TEMPORARY))
         task_status.started([listener.url for listener in listeners])

@@ -73,6 +73,7 @@ class EventType(StrEnum):
     CUJ_LINKED = "cuj.linked"
     CUJ_UNLINKED = "cuj.unlinked"
     CUJ_ARCHIVED = "cuj.archived"
+    CLOCK_RESUMED = "clock.resumed"
 
 
 _MARKS: Final = frozenset({EventType.MESSAGE_READ, EventType.MESSAGE_ACK})

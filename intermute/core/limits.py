@@ -106,6 +106,9 @@ KEPT_REPLIES_MAX: Final = 1_000_000  # replies of one project: ten a second all 
 
 # Liveness
 AGENT_SILENCE_S: Final = 5 * 60  # seconds without a sign of life until an agent counts as gone; contract.md 6.1.
+HEARTBEAT_S: Final = 60  # seconds between two heartbeats, as docs/api.md advises.
+SUSPENDED_S_MIN: Final = 5.0  # seconds of suspension that count as one; guarantees.md G9.
+SUSPENSION_LOOK_S: Final = 1.0  # seconds between looks for one.
 LIVENESS_FLUSH_S: Final = 30  # seconds; how far the stored last_seen may lag behind the heartbeats in memory.
 AGENTS_PER_PROJECT_MAX: Final = 10_000  # registered agents; each costs about 2 KiB of memory.
 
@@ -123,6 +126,9 @@ ABSENT_READERS_MAX: Final = (
 MAILBOX_MAX: Final = 1024  # commands waiting for one project; at 5,000 commits/s a full one is 0.2 s of work.
 BATCH_MAX: Final = 256  # commands in one commit; guarantees.md G2.
 BATCH_STATEMENTS_MAX: Final = 20_000  # statements after which a batch ends; about 1 s of work (24,000 rows/s measured).
+BATCH_CHARS_MAX: Final = (
+    2 * 1024 * 1024
+)  # characters in the rows of a batch after which it ends; keeps one commit's part of the log near 4 MiB.
 ASK_TIMEOUT_S: Final = 8.0  # seconds; below the 10 s after which the original's SDK gives up.
 RELEASES_RESERVED: Final = (
     128  # further places for what gives something back: others may wait for it. A guess, revisit.
@@ -135,6 +141,16 @@ RETRY_AFTER_S: Final = 1  # seconds told to a caller that met a full mailbox, at
 POISON_CRASHES_MAX: Final = 3  # crashes of the actor by one request, after which it is refused; guarantees.md G16.
 POISON_KEPT_S: Final = 10 * 60  # seconds after its last crash until a request may be tried again. A guess, revisit.
 POISON_REMEMBERED_MAX: Final = 64  # requests that crashed a project and are remembered, as 32 bytes each.
+STALLED_AFTER_S: Final = (
+    5.0  # seconds a project may be in one flush or read; a thousand times the usual. A guess, revisit.
+)
 PROJECTS_LIVE_MAX: Final = 256  # projects open at once; each costs two threads when busy and three descriptors.
 PROJECT_IDLE_S: Final = 10 * 60  # seconds without a call, a subscriber or a lease until a project closes itself.
 BUSY_TIMEOUT_MS: Final = 2000  # milliseconds that SQLite waits for an outside tool's lock.
+
+# The disk
+BALLAST_BYTES: Final = 16 * 1024 * 1024  # bytes put aside for the checkpoint of a full disk; guarantees.md G19.
+ROOM_BYTES_MIN: Final = 1024 * 1024  # bytes that must be free before writes are taken again: the largest body. A guess.
+ROOM_LOOK_S: Final = 1.0  # seconds between looks at a full disk; guarantees.md G19 promises 5 s.
+BALLAST_LOOK_S: Final = 30.0  # seconds between tries to make a ballast that is not whole. A guess.
+BALLAST_LENT_EVERY_S: Final = 10.0  # seconds; one that did not help is not given up at each look. A guess.

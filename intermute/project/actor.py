@@ -8,17 +8,14 @@ Source: design.md 3 (invariants 1, 2, 3, 6, 7), hazards.md 1 to 4.
 """
 
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass, field
 from functools import partial
-from itertools import accumulate
 from typing import Any
 
 import apsw
 import trio
 
-from intermute.core import limits
 from intermute.core.agents import Caller
 from intermute.core.errors import (
     DomainError,
@@ -29,14 +26,16 @@ from intermute.core.errors import (
     StorageUnavailable,
     TooSlow,
 )
-from intermute.core.events import Event
 from intermute.core.times import Now
-from intermute.project.deciding import decide, fetch_facts, needs_facts
+from intermute.project.batch import Batch, Decision, refuse_all
+from intermute.project.deciding import decide, fetch_facts, is_repeat, needs_facts
 from intermute.project.handlers.liveness import Tick, expire_due
+from intermute.project.handlers.resuming import resume
 from intermute.project.handlers.turns import Queued
 from intermute.project.lobby import let_go
 from intermute.project.mail import Request
 from intermute.project.project import Project
+from intermute.project.room import MakeRoom
 from intermute.project.state import ProjectState, load_state
 from intermute.project.transaction import Facts, Transaction
 from intermute.store.faults import FaultKind, StoreFault
@@ -52,82 +51,13 @@ _DECIDES_MAX_S = (
 _CLOSE_TIMEOUT_S = 5.0  # seconds; hazards.md 4.
 
 
-@dataclass(slots=True)
-class Decision:
-    """One command's outcome, waiting for the commit. Without an envelope it is the actor's own housekeeping."""
-
-    envelope: Envelope[Request, Any] | None  # Any: see ProjectMailbox.
-    transaction: Transaction
-    reply: object = None
-    refusal: DomainError | None = None
-
-    def settle(self) -> None:
-        """Give the asker its answer."""
-        if self.envelope is None:
-            return
-        if self.refusal is not None:
-            self.envelope.refuse(self.refusal)
-        else:
-            self.envelope.answer(self.reply)
-
-
-@dataclass(slots=True)
-class Batch:
-    """What is decided together and stored with one commit."""
-
-    decisions: list[Decision] = field(default_factory=list)
-    size: int = 0
-    """Statements to store."""
-
-    @property
-    def changes_something(self) -> bool:
-        """Tell whether there is anything to store."""
-        return self.size > 0
-
-    def add(self, decision: Decision) -> None:
-        """Take in the next decision."""
-        self.decisions.append(decision)
-        self.size += len(decision.transaction.statements)
-
-    def events(self, count: int) -> list[Event]:
-        """Return the events of the first `count` decisions, in log order."""
-        return [event for decision in self.decisions[:count] for event in decision.transaction.events]
-
-    def heads(self, last: int) -> list[int]:
-        """Return the log's last cursor before the batch and after each of its decisions; `last` is the last one."""
-        counts = [len(decision.transaction.events) for decision in self.decisions]
-        return list(accumulate(counts, initial=last - sum(counts)))
-
-    def settle(self, committed: Committed) -> None:
-        """Answer everybody, where the first `committed.count` decisions are stored."""
-        for decision in self.decisions[: committed.count]:
-            decision.settle()
-        if committed.culprit is not None:
-            culprit, *behind = self.decisions[committed.count :]
-            if culprit.envelope is not None:
-                culprit.envelope.begin()  # Not stored after all; it ends this run, and the mailbox tells its asker.
-            # Those behind the culprit were decided on what it had done to memory; they are not stored.
-            _refuse(behind, lambda: StorageUnavailable(1.0), is_sound=False)
-
-
-def _refuse(decisions: Sequence[Decision], error: Callable[[], DomainError], *, is_sound: bool = True) -> None:
-    """Tell askers that their commands are not stored, or may not be.
-
-    A refusal stays what it is, unless it may rest on a change that is not stored: nobody is told of a conflict with a
-    reservation that never came to be.
-    """
-    for decision in decisions:
-        if decision.envelope is not None:
-            decision.envelope.refuse(decision.refusal if decision.refusal and is_sound else error())
-        is_sound = is_sound and not decision.transaction.statements
-
-
 class DecidedWrong(Exception):
     """A handler decided something that the schema refuses: a bug, whose request ends this run."""
 
 
 async def run_actor(project: Project, child: Child) -> None:
     """Serve one project until cancelled; the `main` of its supervised child."""
+    project.child = child
     actor = _Actor(project, child)
     try:
         await actor.open()
@@ -156,14 +86,30 @@ class _Actor:
     async def open(self) -> None:
         """Open the file and build the memory. Raises: StoreFault, MigrationRefused, WrongFile."""
         project = self._project
-        with self._noting_damage(), self._child.busy("opening", in_thread=True):
-            row, applied = await project.writer.open(project.name, project.clock.now().wall_us)
-            await project.reader.open()
+        is_new = not project.path.exists()
+        try:
+            row, applied = await self._open_files()
+        except StoreFault as fault:
+            if fault.kind is not FaultKind.FULL:
+                raise
+            project.room.note_full(str(fault))
+            if is_new:
+                raise
+            # A file that is there can be read in 32 KiB, for the index of its log.
+            async with project.room.lent():
+                row, applied = await self._open_files()
         project.clock.last_wall_us = max(project.clock.last_wall_us, row.wall_us)
         await self._load(row)
         project.breaker.release_probe()  # The run before may have died with the probe in its hands.
         if row.batch == 0 or applied:
             project.log("project.migrated", project=project.name, migrations=applied)
+
+    async def _open_files(self) -> tuple[ProjectRow, list[int]]:
+        project = self._project
+        with self._noting_damage(), self._child.busy("opening", in_thread=True):
+            opened = await project.writer.open(project.name, project.clock.now().wall_us)
+            await project.reader.open()
+        return opened
 
     async def close(self) -> None:
         """Move the log into the file and close it; a fault here is logged, since nobody waits for an answer."""
@@ -190,7 +136,10 @@ class _Actor:
 
     async def _work_off(self, envelopes: Sequence[Envelope[Request, Any]]) -> None:  # Any: see ProjectMailbox.
         """Decide, store and answer what was taken together: in one batch, or in several where one would take too long."""
-        waiting = deque(self._without_poison(envelopes))
+        sound = self._without_poison(envelopes)
+        waiting = deque([envelope for envelope in sound if not isinstance(envelope.request.command, MakeRoom)])
+        if len(waiting) < len(sound):
+            await self._make_room([each for each in sound if isinstance(each.request.command, MakeRoom)])
         while waiting:
             try:
                 facts = await self._fetch(waiting)
@@ -214,6 +163,19 @@ class _Actor:
             else:
                 sound.append(envelope)
         return sound
+
+    async def _make_room(self, envelopes: Sequence[Envelope[Request, Any]]) -> None:  # Any: see ProjectMailbox.
+        for envelope in envelopes:
+            envelope.begin()
+        try:
+            with self._child.busy("checkpointing", in_thread=True):
+                is_done = await self._project.writer.checkpoint()
+        except StoreFault as fault:
+            if fault.kind is not FaultKind.FULL:
+                raise  # The flush may have failed, and nothing is tried again on such a connection.
+            is_done = False
+        for envelope in envelopes:
+            envelope.answer(is_done)
 
     async def _store(self, batch: Batch) -> bool:
         if batch.changes_something:
@@ -260,20 +222,33 @@ class _Actor:
         Cancellation: noticed at the commit, never half way through a batch.
         """
         batch = Batch()
-        self._expire(batch, facts)
+        is_full = self._project.room.is_full
+        if not is_full:
+            self._resume(batch, facts)
+            self._expire(batch, facts)
         began_s = held_since_s = trio.current_time()  # After it: each round decides one command at least.
-        while waiting and batch.size < limits.BATCH_STATEMENTS_MAX:
+        while waiting and not batch.is_large:
             if trio.current_time() - held_since_s >= _HOLDS_LOOP_MAX_S:
                 if trio.current_time() - began_s >= _DECIDES_MAX_S:
                     break
                 await trio.lowlevel.cancel_shielded_checkpoint()
                 held_since_s = trio.current_time()
             envelope = waiting.popleft()
-            if envelope.is_wanted:
+            if is_full and not is_repeat(envelope.request, facts):
+                envelope.refuse(StorageFull())
+            elif envelope.is_wanted:
                 batch.add(self._decide_one(envelope, facts))
             else:
                 envelope.refuse(TooSlow())  # Its asker has given up meanwhile (guarantees.md G14).
         return batch
+
+    def _resume(self, batch: Batch, facts: Facts) -> None:
+        # Before anything else is decided, and above all before anybody is found silent.
+        if (suspended_s := self._project.clock.suspended_s()) > 0:
+            housekeeping = self._transaction(_HOUSEKEEPING, facts, self._project.clock.now())
+            resume(suspended_s, housekeeping)
+            batch.suspended_s = suspended_s
+            batch.add(Decision(None, housekeeping))
 
     def _expire(self, batch: Batch, facts: Facts) -> None:
         now = self._project.clock.now()
@@ -320,6 +295,7 @@ class _Actor:
         # without an answer and memory without the note that it is stored.
         state.batch = number
         state.stored()
+        project.clock.note_suspension(batch.suspended_s)
         project.breaker.record_success(trio.current_time())
         self._let_go_unwanted(batch)
         batch.settle(committed)
@@ -341,9 +317,9 @@ class _Actor:
         try:
             with self._noting_damage(), self._child.busy("looking after a fault", in_thread=True):
                 # A full disk stops a commit before its end is written, and would stop the seal as well.
-                row = await self._project.writer.look(number, seals=fault.kind is not FaultKind.FULL)
+                row = await self._project.writer.look(number, seals=not fault.is_cut_short)
         except StoreFault:
-            _refuse(batch.decisions, OutcomeUnknown)
+            refuse_all(batch.decisions, OutcomeUnknown)
             raise
         is_stored = row.batch == number
         try:
@@ -354,7 +330,7 @@ class _Actor:
             if is_stored:
                 batch.settle(self._project.writer.attempted)
             else:
-                _refuse(batch.decisions, partial(_as_answer, fault))
+                refuse_all(batch.decisions, partial(_as_answer, fault))
         if is_stored:
             _end_run_if_wrong(batch, self._project.writer.attempted)
 
@@ -368,7 +344,9 @@ class _Actor:
 
     def _note_fault(self, fault: StoreFault) -> None:
         project = self._project
-        if fault.kind is not FaultKind.FULL:  # A full disk refuses writes one by one; resting would not free it.
+        if fault.kind is FaultKind.FULL:
+            project.room.note_full(str(fault))
+        else:  # A rest would not free a full disk.
             project.breaker.record_fault(trio.current_time(), str(fault))
         project.note_fault(fault)
         project.log("storage.fault", project=project.name, fault=str(fault))

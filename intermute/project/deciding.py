@@ -34,6 +34,11 @@ def fetch_facts(connection: apsw.Connection, request: Request, facts: Facts) -> 
         fetch(connection, request.command, facts)
 
 
+def is_repeat(request: Request, facts: Facts) -> bool:
+    """Tell whether the request was applied before, so that it is answered without a change."""
+    return request.once is not None and facts.kept[request.once.place] is not None
+
+
 def decide(request: Request, tx: Transaction) -> Any:  # Any: the operation table says which view.
     """Decide a command, unless its reply is kept: then give that one. Raises: DomainError."""
     if request.once is None:

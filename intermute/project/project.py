@@ -26,6 +26,7 @@ from intermute.core.errors import (
     ProjectQuarantined,
     ShuttingDown,
     StorageFull,
+    StorageStalled,
     StorageUnavailable,
     TooSlow,
 )
@@ -40,6 +41,7 @@ from intermute.project.handlers.turns import Queued
 from intermute.project.hub import Hub
 from intermute.project.lobby import Lobby, wait_for_turn
 from intermute.project.mail import ProjectMailbox, Request
+from intermute.project.room import Room
 from intermute.project.shares import Crowd, is_release, share_of
 from intermute.project.state import ProjectState
 from intermute.project.ticker import Ticker
@@ -50,7 +52,7 @@ from intermute.store.faults import FaultKind, StoreFault
 from intermute.store.hop import Hop, thread_hop
 from intermute.store.reader import Reader
 from intermute.store.writer import Writer
-from supervisor import AskTimeout, Mailbox, MailboxClosed, MailboxFull, RequestCrashed, RequestLost
+from supervisor import AskTimeout, Child, Mailbox, MailboxClosed, MailboxFull, RequestCrashed, RequestLost
 
 Log = Callable[..., None]
 STOPPED_REASONS = frozenset({"stopping", "stopped"})
@@ -68,13 +70,14 @@ class Project:
         random_bits: RandomBits,
         log: Log,
         *,
+        room: Room,
         batch_max: int = limits.BATCH_MAX,
         make_hop: Callable[[], Hop] = thread_hop,
         on_damage: Callable[["Project"], None],
         crowd: Crowd | None = None,
     ) -> None:
         self.name, self.path, self.random_bits, self.log, self.batch_max = name, path, random_bits, log, batch_max
-        self.clock = ProjectClock(clock)
+        self.clock, self.room = ProjectClock(clock), room
         self.mailbox: ProjectMailbox = Mailbox(
             limits.MAILBOX_MAX, f"project {name}", reserve=limits.RELEASES_RESERVED, on_culprit=self._note_culprit
         )
@@ -88,6 +91,8 @@ class Project:
         self.reader = Reader(path, make_hop())
         self.ticker = Ticker(self.mailbox)
         self.state: ProjectState | None = None
+        self.child: Child | None = None
+        """The run of the actor; an ended one has nothing in hand."""
         self.last_fault: str | None = None
         self.damage: str | None = None
         """What is wrong with the file; from then on nothing is read from it or stored, until an operator has dealt with it."""
@@ -137,6 +142,10 @@ class Project:
 
     async def ask(self, request: Request) -> Any:  # Any: see `answer`.
         """Have the actor decide a command; the reply to one that waits for its turn is `Queued`. Raises: DomainError."""
+        if self.room.is_full and request.once is None:  # One with a key may be a repeat: its reply can still be given.
+            raise StorageFull
+        if self.is_stalled:
+            raise StorageStalled
         is_needed = is_release(request)
         with self._crowd.entered(is_needed=is_needed):
             return await self._ask(request, share_of(request, self.state), is_needed=is_needed)
@@ -156,7 +165,9 @@ class Project:
             self.check_sound()
             raise closed_error(closed) from None
         except AskTimeout as late:
-            raise (TooSlow() if late.was_taken else Overloaded(self.mailbox.delay_s)) from None
+            if late.was_taken:  # It may be in the flush that hangs, so nobody knows what becomes of it.
+                raise TooSlow from None
+            raise (StorageStalled() if self.is_stalled else Overloaded(self.mailbox.delay_s)) from None
         except RequestCrashed:
             raise InternalError from None
         except RequestLost:
@@ -260,6 +271,12 @@ class Project:
         if self.damage is not None:
             raise ProjectQuarantined
 
+    @property
+    def is_stalled(self) -> bool:
+        """Whether the actor's thread does not come back from the disk. Nothing can be done but wait (guarantees.md G17)."""
+        work = None if self.child is None or not self.child.is_in_thread else self.child.oldest_work
+        return work is not None and trio.current_time() - work.since_s > limits.STALLED_AFTER_S
+
     def is_idle(self, mono_s: float) -> bool:
         """Tell whether nobody needs the project to be open: no call, no reader, no lease, for some time."""
         return self.is_quiet() and mono_s - self.last_used_s >= limits.PROJECT_IDLE_S and not self.known_leases()
@@ -287,7 +304,7 @@ class Project:
                 "last_fault": breaker.last_fault,
                 "retry_after_s": round(breaker.retry_after_s, 1),
             },
-            "storage": {"last_fault": self.last_fault},
+            "storage": {"last_fault": self.last_fault, "log_pages": self.writer.wal_pages},
             "poisoned": self.poison.refused(trio.current_time()),
         }
 

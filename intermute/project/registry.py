@@ -4,23 +4,35 @@ Open projects are bounded; the least recently used quiet one makes room. A proje
 comes back by itself; meanwhile its callers are told so.
 """
 
-from collections.abc import AsyncIterator, Callable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable
+from contextlib import asynccontextmanager, suppress
 from functools import partial
 
 import trio
 
 from intermute.core import limits
 from intermute.core.agents import Caller, Directory, Identity
-from intermute.core.errors import ProjectParked, ProjectQuarantined, ShuttingDown, StorageUnavailable, TooManyProjects
+from intermute.core.errors import (
+    DomainError,
+    ProjectParked,
+    ProjectQuarantined,
+    ShuttingDown,
+    StorageFull,
+    StorageStalled,
+    StorageUnavailable,
+    TooManyProjects,
+)
 from intermute.core.ids import ProjectName, RandomBits, project_tag, tag_of
 from intermute.core.once import Once
 from intermute.project.actor import run_actor
 from intermute.project.arrivals import Arrivals
 from intermute.project.blank import BlankProject
 from intermute.project.clock import Clock, ProjectClock
+from intermute.project.handlers.liveness import Tick
 from intermute.project.handlers.table import COMMANDS
+from intermute.project.mail import Request
 from intermute.project.project import Log, Project
+from intermute.project.room import MakeRoom, Room
 from intermute.project.shares import Crowd
 from intermute.project.ward import Ward
 from intermute.store.directory import DataDirectory
@@ -33,13 +45,20 @@ from supervisor import (
     ChildSpec,
     ChildState,
     ChildStillRunning,
+    MailboxError,
     Supervisor,
     SupervisorClosed,
+    UnknownChild,
 )
 
 CHILD_PREFIX = "project:"
 _CLOSE_TIMEOUT_S = 5.0  # seconds; hazards.md 4.
 _SWEEP_S = 30.0  # seconds between looks for idle projects; a twentieth of the time until one counts as idle.
+_LOOK_AROUND = Request(Tick(), Caller(is_local=True))
+_MAKE_ROOM = Request(MakeRoom(), Caller(is_local=True))
+_MAKE_ROOM_TIMEOUT_S = (
+    2.0  # seconds; a log of 16 MiB is moved in a fraction of one. A project that hangs stops no other.
+)
 _REVIVE_AFTER_S = 1.0  # seconds a parked project rests at first; guarantees.md G16: 1 to 60 s.
 
 
@@ -54,6 +73,7 @@ class Registry:
         random_bits: RandomBits,
         log: Log,
         *,
+        room: Room,
         batch_max: int = limits.BATCH_MAX,
         make_hop: Callable[[], Hop] = thread_hop,
     ) -> None:
@@ -64,11 +84,13 @@ class Registry:
             clock=clock,
             random_bits=random_bits,
             log=log,
+            room=room,
             batch_max=batch_max,
             make_hop=make_hop,
             on_damage=self.ward.await_quarantine,
             crowd=Crowd(),
         )
+        self.room = room
         self._supervisor, self._log, self._random_bits = supervisor, log, random_bits
         self._open: dict[ProjectName, Project] = {}
         self._locks: dict[ProjectName, trio.Lock] = {}
@@ -96,6 +118,8 @@ class Registry:
             await trio.lowlevel.checkpoint()
             if (answer := self._answer_blank(name, question, caller)) is not None:
                 return answer
+        if self.room.is_full and name not in self._open and type(question) in COMMANDS and once is None:
+            raise StorageFull
         project = await self.project(name)
         return await project.answer(question, caller, once)
 
@@ -113,11 +137,16 @@ class Registry:
     async def project(self, name: ProjectName) -> Project:
         """Return the project, opened if need be.
 
-        Raises: TooManyProjects, ProjectParked, ProjectQuarantined, ShuttingDown, StorageUnavailable.
+        Raises: TooManyProjects, ProjectParked, ProjectQuarantined, ShuttingDown, StorageUnavailable, StorageStalled, StorageFull.
         """
         known = self._open.get(name)
         if known is not None and known.state is not None:
             return known
+        with trio.move_on_after(limits.ASK_TIMEOUT_S):
+            return await self._opened(name)
+        raise StorageStalled
+
+    async def _opened(self, name: ProjectName) -> Project:
         async with self._locked(name):
             self.ward.check(name)
             # Whoever began to open it may have left meanwhile; the child goes on, so this caller waits for it.
@@ -130,7 +159,11 @@ class Registry:
             self._note_opened(project)
             return project
 
-    def _not_started(self, name: ProjectName, failed: ChildNotStarted) -> ProjectParked | StorageUnavailable:
+    def _not_started(
+        self, name: ProjectName, failed: ChildNotStarted
+    ) -> ProjectParked | StorageUnavailable | StorageFull:
+        if self.room.is_full:
+            return StorageFull()
         states = [child.state for child in self._supervisor.health() if child.name == CHILD_PREFIX + name]
         # Before it is parked it is tried again within milliseconds, and one second is the least that a header can say.
         return ProjectParked(str(failed)) if states == [ChildState.PARKED] else StorageUnavailable(1.0)
@@ -150,6 +183,49 @@ class Registry:
         if (lost := next((name for name in self.ward.names() if project_tag(name) == tag), None)) is not None:
             return lost
         return await trio.to_thread.run_sync(self.directory.named_by_tag, tag)
+
+    def parts(self) -> dict[str, Callable[[Child], Awaitable[object]]]:
+        """Return what has to run beside the projects, each the `main` of a supervised child."""
+        return {
+            "sweeper": self.sweep,
+            "quarantine": self.quarantine,
+            "disk": self.keep_room,
+            "clock": self.watch_suspension,
+        }
+
+    async def watch_suspension(self, child: Child) -> None:
+        """Have every open project notice that the machine was suspended; the `main` of a supervised child."""
+        child.started()
+        while True:
+            await trio.sleep(limits.SUSPENSION_LOOK_S)
+            for project in self._open.values():
+                if project.clock.suspended_s() > 0:
+                    with suppress(MailboxError):  # It notices with its next command, or at the next look.
+                        project.mailbox.tell_first(_LOOK_AROUND)
+
+    async def keep_room(self, child: Child) -> None:
+        """Find back to normal after the disk was full; the `main` of a supervised child."""
+        await self.room.keep(child, free=self._free_room, on_room=self._revive)
+
+    async def _free_room(self) -> bool:
+        """Have every open project give back the room of its log; tell whether all of them could."""
+        projects = self.open_projects()
+        done: list[bool] = []
+
+        async def free(project: Project) -> None:
+            with suppress(MailboxError, DomainError):
+                done.append(await project.mailbox.ask(_MAKE_ROOM, timeout_s=_MAKE_ROOM_TIMEOUT_S))
+
+        async with trio.open_nursery() as nursery:
+            for project in projects:
+                nursery.start_soon(free, project)
+        return done.count(True) == len(projects)
+
+    def _revive(self) -> None:
+        """Start again what a full disk has brought down, without the rest it had coming."""
+        for name in self._open:
+            with suppress(UnknownChild):
+                self._supervisor.revive(CHILD_PREFIX + name)
 
     async def sweep(self, child: Child) -> None:
         """Close idle projects, again and again; the `main` of a supervised child."""
@@ -260,7 +336,7 @@ class Registry:
         except SupervisorClosed:
             raise ShuttingDown from None
         except ChildExists:  # An earlier run is still inside SQLite: never two writers on one file (guarantees.md G17).
-            raise StorageUnavailable(5.0) from None
+            raise StorageStalled from None
         self._open[name] = project
         return project
 

@@ -100,7 +100,8 @@ def create_private(path: Path) -> None:
 def _opened(path: Path, pragmas: tuple[str, ...]) -> apsw.Connection:
     connection = apsw.Connection(str(path), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
     try:
-        _prepare(connection, pragmas)
+        with as_faults(connection):
+            _prepare(connection, pragmas)
     except BaseException:
         # The error's traceback would keep it open, and its end would write to the file at some later moment, in any thread.
         abandon(connection)

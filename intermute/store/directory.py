@@ -13,6 +13,7 @@ import apsw
 
 from intermute.core.ids import ProjectName, project_digest
 from intermute.store import projects
+from intermute.store.ballast import Ballast
 from intermute.store.connection import close, open_reader
 from intermute.store.faults import StoreFault
 from intermute.store.quarantine import Quarantine
@@ -83,6 +84,10 @@ class DataDirectory:
         if self._lock is not None:
             os.close(self._lock)
             self._lock = None
+
+    def ballast(self) -> Ballast:
+        """Return what keeps room free on the disk."""
+        return Ballast(self.root / "ballast")
 
     def path_of(self, project: ProjectName) -> Path:
         """Return the project's file, whether it exists or not."""

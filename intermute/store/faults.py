@@ -11,6 +11,8 @@ from typing import Final
 
 import apsw
 
+from intermute.store.ballast import NO_ROOM
+
 
 class FaultKind(StrEnum):
     """What happened, as far as it changes the answer."""
@@ -24,9 +26,11 @@ class FaultKind(StrEnum):
 class StoreFault(Exception):
     """The disk, or somebody else on it, failed us. After one during a commit the outcome is unknown until we looked."""
 
-    def __init__(self, kind: FaultKind, text: str) -> None:
+    def __init__(self, kind: FaultKind, text: str, *, is_cut_short: bool = False) -> None:
         super().__init__(f"{kind}: {text}")
         self.kind, self.text = kind, text
+        self.is_cut_short = is_cut_short
+        """Whether a write was not done to its end, for want of room."""
 
 
 _KINDS: Final[tuple[tuple[type[Exception], FaultKind], ...]] = (
@@ -51,13 +55,28 @@ _DAMAGE: Final = frozenset({apsw.SQLITE_IOERR_SHORT_READ, apsw.SQLITE_IOERR_CORR
 _FAULTS: Final = tuple(error for error, _ in _KINDS)
 
 
+_SHORT_WRITE: Final = apsw.SQLITE_IOERR_WRITE
+_FLUSHES: Final = frozenset({apsw.SQLITE_IOERR_FSYNC, apsw.SQLITE_IOERR_DIR_FSYNC})
+"""After these nobody knows what is on the disk, whatever the reason: never taken for a mere lack of room."""
+
+
 @contextmanager
-def as_faults() -> Iterator[None]:
-    """Turn what SQLite and the system say of the outside world into StoreFault."""
+def as_faults(connection: apsw.Connection | None = None) -> Iterator[None]:
+    """Turn what SQLite and the system say of the outside world into StoreFault.
+
+    SQLite says FULL of a full disk alone, and a mere I/O error of a file that may not grow (a limit of the process, or
+    the index in shared memory); the connection knows what the system said of it.
+    """
     try:
         yield
     except _FAULTS as error:
-        raise StoreFault(_kind_of(error), f"{type(error).__name__}: {error}") from error
+        kind = _kind_of(error)
+        if kind is FaultKind.IO and _errno_of(error, connection) in NO_ROOM:
+            kind = FaultKind.FULL
+        is_cut_short = kind is FaultKind.FULL and (
+            isinstance(error, apsw.FullError) or getattr(error, "extendedresult", None) == _SHORT_WRITE
+        )
+        raise StoreFault(kind, f"{type(error).__name__}: {error}", is_cut_short=is_cut_short) from error
 
 
 def _kind_of(error: Exception) -> FaultKind:
@@ -65,3 +84,11 @@ def _kind_of(error: Exception) -> FaultKind:
     if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", None) in _DAMAGE:
         return FaultKind.CORRUPT
     return next(kind for known, kind in _KINDS if isinstance(error, known))
+
+
+def _errno_of(error: Exception, connection: apsw.Connection | None) -> int | None:
+    if isinstance(error, OSError):
+        return error.errno
+    if connection is None or getattr(error, "extendedresult", None) in _FLUSHES:
+        return None
+    return connection.system_errno

@@ -66,7 +66,7 @@ def migrate(connection: apsw.Connection, now_us: Micros, migrations: Sequence[Mi
     has the old schema or the new one, never something between: everything happens in one transaction.
     """
     known = known_migrations() if migrations is None else tuple(migrations)
-    with as_faults():
+    with as_faults(connection):
         # Exclusive from the start, so that two processes cannot both find the same migration missing.
         connection.execute("BEGIN IMMEDIATE")
         try:

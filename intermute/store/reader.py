@@ -39,5 +39,5 @@ class Reader:
 
     def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
         assert self._connection is not None, "the reader is open while its project serves"
-        with as_faults(), snapshot(self._connection) as connection:
+        with as_faults(self._connection), snapshot(self._connection) as connection:
             return work(connection)

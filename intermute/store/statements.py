@@ -14,6 +14,11 @@ class Statement(NamedTuple):
     sql: str
     values: Mapping[str, SqlValue]
 
+    @property
+    def chars(self) -> int:
+        """How long its texts and bytes are together."""
+        return sum(len(value) for value in self.values.values() if isinstance(value, str | bytes))
+
 
 def to_json(value: object) -> str:
     """Return the value as JSON text, as the columns of the store hold it."""

@@ -14,6 +14,7 @@ from typing import Final, TypeVar
 
 import apsw
 
+from intermute.core import limits
 from intermute.core.ids import Micros, ProjectName
 from intermute.store import events, projects
 from intermute.store.chain import GENESIS, ChainEnd
@@ -32,6 +33,13 @@ Result = TypeVar("Result")
 WAL_PAGES_MAX: Final = 1000
 """Pages in the log after which the writer moves them into the file; SQLite's own default, but at a moment we choose."""
 
+WAL_PAGES_FORCED: Final = 3000
+"""Pages after which the writer waits for readers to let go of the log, so that it begins anew: with the batch that comes next
+it stays within the 16 MiB of guarantees.md G15. Readers that follow one another without a gap hold up every lesser attempt."""
+WAL_PAGES_BETWEEN: Final = 250
+"""Pages between two such attempts: one reader that stays must not make every batch wait. A guess, revisit."""
+CHECKPOINT_WAIT_MS: Final = 200
+"""Milliseconds that a checkpoint waits for readers to be done; their reads take less. A guess, revisit."""
 
 _BUGS: Final = (
     apsw.ConstraintError, apsw.SQLError, apsw.BindingsError, apsw.MismatchError, apsw.TooBigError,  # what the schema refuses
@@ -64,7 +72,9 @@ class Writer:
         self.attempted = Committed(0)
         self.chain_end = ChainEnd(0, GENESIS)
         """The log's end as it is stored; replaced as a whole, so that any thread may read it."""
-        self._wal_pages = 0
+        self.wal_pages = 0
+        """Pages in the log as of the last commit; more than a few thousand mean that some reader does not let go of them."""
+        self._forced_at_pages = WAL_PAGES_FORCED
         self._hop = hop
 
     async def open(self, project: ProjectName, now_us: Micros) -> tuple[ProjectRow, list[int]]:
@@ -87,6 +97,13 @@ class Writer:
         Raises: StoreFault, and what `work` raises.
         """
         return await self._hop(lambda: self._read(work))
+
+    async def checkpoint(self) -> bool:
+        """Move the whole log into the file and cut it off; tell whether it could be, or a reader is in the way.
+
+        Raises: StoreFault; then nothing is lost, and nothing is known of the room that was to be freed.
+        """
+        return await self._hop(self._checkpoint)
 
     async def look(self, batch: int, *, seals: bool) -> ProjectRow:
         """Reopen the file after a fault, and return the row that says which batch was committed last.
@@ -117,7 +134,7 @@ class Writer:
             if not is_whole:
                 check_unsealed(connection, self._path)
             applied = migrate(connection, now_us)
-            with as_faults():
+            with as_faults(connection):
                 row = projects.read(connection)
                 if row is None:
                     projects.create(connection, project, now_us)
@@ -141,7 +158,7 @@ class Writer:
         connection.set_wal_hook(self._note_wal)
 
     def _note_wal(self, _connection: apsw.Connection, _schema: str, pages: int) -> int:
-        self._wal_pages = pages
+        self.wal_pages = pages
         return apsw.SQLITE_OK
 
     def _commit(self, groups: Sequence[Group], heads: Sequence[int], batch: int, wall_us: Micros) -> Committed:
@@ -151,7 +168,7 @@ class Writer:
         assert not connection.in_transaction
         assert len(heads) == len(groups) + 1
         self.attempted = Committed(0)
-        with as_faults():
+        with as_faults(connection):
             connection.execute("BEGIN IMMEDIATE")
             self.attempted, digest = _run_groups(connection, groups, self.chain_end.digest)
             head = heads[self.attempted.count]
@@ -159,16 +176,33 @@ class Writer:
             connection.execute("COMMIT")
             self.chain_end = ChainEnd(head, digest)
             # The batch is stored; moving the log on is housekeeping, whose failure must not be taken for the batch's.
-            if self._wal_pages > WAL_PAGES_MAX:
-                with suppress(apsw.BusyError):  # A reader is on an old page; the next batch tries again.
-                    connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+            self._move_log(connection)
         return self.attempted
+
+    def _move_log(self, connection: apsw.Connection) -> None:
+        if self.wal_pages <= WAL_PAGES_MAX:
+            self._forced_at_pages = WAL_PAGES_FORCED
+        elif self.wal_pages <= self._forced_at_pages:
+            with suppress(apsw.BusyError):  # A reader is on an old page; the next batch tries again.
+                connection.wal_checkpoint(mode=apsw.SQLITE_CHECKPOINT_PASSIVE)
+        elif not _checkpoint(connection, apsw.SQLITE_CHECKPOINT_RESTART):
+            self._forced_at_pages = self.wal_pages + WAL_PAGES_BETWEEN
 
     def _read(self, work: Callable[[apsw.Connection], Result]) -> Result:
         if self._connection is None:
             raise StoreFault(FaultKind.IO, "the file is not open")
-        with as_faults(), snapshot(self._connection) as connection:
+        with as_faults(self._connection), snapshot(self._connection) as connection:
             return work(connection)
+
+    def _checkpoint(self) -> bool:
+        connection = self._connection
+        if connection is None:
+            raise StoreFault(FaultKind.IO, "the file is not open")
+        with as_faults(connection):
+            is_done = _checkpoint(connection, apsw.SQLITE_CHECKPOINT_TRUNCATE)
+        if is_done:
+            self.wal_pages = 0
+        return is_done
 
     def _look(self, batch: int, *, seals: bool) -> ProjectRow:
         if self._connection is not None:
@@ -176,7 +210,7 @@ class Writer:
             abandon(connection)  # Closing may fail for the same reason as the flush did; the handle is gone either way.
         connection = open_writer(self._path)
         try:
-            with as_faults():
+            with as_faults(connection):
                 row = projects.read(connection)
                 self._own_checkpoints(connection)
                 assert row is not None
@@ -195,6 +229,18 @@ class Writer:
             close(connection, checkpoint=not is_damaged, leaves_log=is_damaged)
             if not is_damaged:
                 seal(self._path)
+
+
+def _checkpoint(connection: apsw.Connection, mode: int) -> bool:
+    """Move the log into the file, waiting for readers for a moment; tell whether all of it was."""
+    connection.set_busy_timeout(CHECKPOINT_WAIT_MS)
+    try:
+        connection.wal_checkpoint(mode=mode)
+    except apsw.BusyError:
+        return False
+    finally:
+        connection.set_busy_timeout(limits.BUSY_TIMEOUT_MS)
+    return True
 
 
 def _run_groups(connection: apsw.Connection, groups: Sequence[Group], digest: bytes) -> tuple[Committed, bytes]:

@@ -79,6 +79,7 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.TooManyProjects: 503,
     errors.ServerOverloaded: 503,
     errors.TooManySubscribers: 503,
+    errors.StorageStalled: 503,
     errors.StorageUnavailable: 503,
     errors.OutcomeUnknown: 503,
     errors.TooSlow: 503,

@@ -24,11 +24,14 @@ class HealthReport:
 
     def view(self, project: str | None, *, has_details: bool) -> HealthView:
         """Return the report; without details only that the service is alive. `project` narrows it to one."""
+        problem = self._registry.room.problem()
+        status = "ok" if problem is None else "degraded"
         if not has_details:
-            return HealthView(status="ok")
+            return HealthView(status=status)
         children = self._supervisor.health()
         return HealthView(
-            status="ok",
+            status=status,
+            why=None if problem is None else [problem],
             projects=[
                 self._project(child, name.removeprefix(CHILD_PREFIX))
                 for child in children
@@ -52,7 +55,8 @@ class HealthReport:
             for project in self._registry.open_projects()
             if project.breaker.state(trio.current_time()) is not BreakerState.CLOSED
         ]
-        return found + list(self._registry.ward.reports)
+        found += list(self._registry.ward.reports)
+        return found if self._registry.room.problem() is None else [*found, "disk"]
 
     def _project(self, child: ChildHealth, name: str) -> dict[str, Any]:  # Any: see HealthView.
         opened = next((each for each in self._registry.open_projects() if each.name == name), None)
@@ -65,6 +69,7 @@ class HealthReport:
             "pid": os.getpid(),
             "uptime_s": round(trio.current_time() - self._started_s, 1),
             "open_projects": len(self._registry.open_projects()),
+            "disk": self._registry.room.report(),
             "waiting_readers": len(self._registry.arrivals),
             "parts": [
                 {"name": child.name, **_child(child)} for child in children if not child.name.startswith(CHILD_PREFIX)

@@ -30,6 +30,7 @@ from intermute.core.errors import (
     ServerOverloaded,
     ShuttingDown,
     StorageFull,
+    StorageStalled,
     StorageUnavailable,
     TooManyIdempotencyKeys,
     TooManyProjects,
@@ -54,7 +55,7 @@ _WITH_BODY: Final = (MalformedJson, BodyTooLarge, UnsupportedMediaType)
 _WITH_CALLER: Final = (Unauthorized,)
 _OF_PROJECT: Final = (
     InvalidProject, ForeignProject, AgentHeaderMissing, AgentIdentityMismatch, TooManyProjects, ProjectParked,
-    ProjectQuarantined, StorageFull,
+    ProjectQuarantined, StorageFull, StorageStalled,
     StorageUnavailable, ShuttingDown,
 )  # fmt: skip
 _OF_COMMANDS: Final = (Overloaded, ServerOverloaded, OutcomeUnknown, TooSlow, Poisoned)

@@ -5,6 +5,7 @@ n-th fail, take long or be lost, once or from then on. A sync is counted and not
 (see `power.py`), and a hundred runs must be fast. Source: hazards.md, SQLite facts; guarantees.md G3.
 """
 
+import threading
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -51,6 +52,11 @@ class Disk:
         self._is_sticky = False
         self._failure = Failure.EIO
         self._only: str | None = None
+        self._flushes_go_on = threading.Event()
+        self._flushes_go_on.set()
+        self._held = ""
+        self.flush_hangs = threading.Event()
+        """Set once a flush hangs."""
 
     def fail(
         self, at: int, failure: Failure = Failure.EIO, *, is_sticky: bool = False, only: str | None = None
@@ -65,6 +71,21 @@ class Disk:
     def heal(self) -> None:
         """Work again."""
         self._fail_at = None
+
+    def hang(self, name: str) -> None:
+        """Let the next flush of a file whose name contains this hang, until `let_go`."""
+        self._held = name
+        self._flushes_go_on.clear()
+
+    def let_go(self) -> None:
+        """Let it go on."""
+        self._flushes_go_on.set()
+
+    def flush(self, name: str) -> None:
+        """Take as long as a flush does."""
+        if self._held in name and not self._flushes_go_on.is_set():
+            self.flush_hangs.set()
+            self._flushes_go_on.wait()
 
     def count(self, what: str) -> Failure | None:
         """Count one operation; tell whether it is its turn to be short or lost. Raises: apsw.IOError, apsw.FullError."""
@@ -90,6 +111,7 @@ class _File(apsw.VFSFile):
     def __init__(self, disk: Disk, name: str | apsw.URIFilename, flags: list[int]) -> None:
         self._disk = disk
         self._read = "log read" if apsw.SQLITE_OPEN_WAL & flags[0] else "read"
+        self._name = name if isinstance(name, str) else name.filename()
         super().__init__(_REAL, name, flags)
 
     def xRead(self, amount: int, offset: int) -> bytes:  # noqa: N802 - apsw's name.
@@ -103,6 +125,7 @@ class _File(apsw.VFSFile):
 
     def xSync(self, flags: int) -> None:  # noqa: ARG002, N802 - apsw's signature.
         self._disk.count("sync")
+        self._disk.flush(self._name)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802 - apsw's name.
         self._disk.count("truncate")
@@ -141,4 +164,5 @@ def faulty_disk() -> Iterator[Disk]:
         yield disk
     finally:
         disk.heal()
+        disk.let_go()
         vfs.unregister()

@@ -58,7 +58,10 @@ def run_command(*arguments: str, cwd: Path, **changes: str) -> "subprocess.Compl
 
 
 class ServerProcess:
-    """One `intermute serve`, or another program like it. Resources: used as a context manager, it is gone afterwards."""
+    """One `intermute serve`, or another program like it. Resources: used as a context manager, it is gone afterwards.
+
+    `wrapper` is a command that ends by executing the one it is given.
+    """
 
     def __init__(
         self,
@@ -67,6 +70,7 @@ class ServerProcess:
         command: str | None = "serve",
         port: int = 0,
         program: Sequence[str] = ("-m", "intermute"),
+        wrapper: Sequence[str] = (),
         changes: Mapping[str, str] = MappingProxyType({}),
     ) -> None:
         self.home, self.data, self.keys_file = home, home / "data", home / "keys.yaml"
@@ -77,7 +81,7 @@ class ServerProcess:
         self._news = threading.Condition()
         with (home / "stdout").open("ab") as stdout:
             self.process = subprocess.Popen(
-                [sys.executable, *program, *arguments],
+                [*wrapper, sys.executable, *program, *arguments],
                 cwd=home,
                 env=environment(**changes),
                 stdout=stdout,
@@ -95,6 +99,8 @@ class ServerProcess:
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
         self.kill()
+        # The directories of the last runs are kept, and nobody wants to look at this.
+        (self.data / "ballast").unlink(missing_ok=True)
 
     def _read_log(self) -> None:
         assert self.process.stderr is not None

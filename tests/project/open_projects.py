@@ -18,8 +18,10 @@ from intermute.core.ids import Micros, ProjectName, RandomBits
 from intermute.core.once import Once
 from intermute.project.project import Project
 from intermute.project.registry import Registry
+from intermute.project.room import Room
 from intermute.store import events as event_rows
 from intermute.store import projects
+from intermute.store.ballast import Ballast
 from intermute.store.connection import close, open_reader
 from intermute.store.directory import DataDirectory
 from intermute.store.faults import FaultKind, StoreFault
@@ -37,6 +39,7 @@ class SteppingClock:
 
     def __init__(self) -> None:
         self.offset_s = 0.0
+        self.suspended = 0.0
         self.readings = 0
         self.at_reading: Callable[[], None] | None = None
         """What happens whenever the wall time is read, which each decision does once: time may pass, as if by work."""
@@ -44,6 +47,10 @@ class SteppingClock:
     def mono_s(self) -> float:
         """Return trio's time."""
         return trio.current_time()
+
+    def suspended_s(self) -> float:
+        """Return what the test says."""
+        return self.suspended
 
     def wall_us(self) -> Micros:
         """Return a wall time that can be set forth and back."""
@@ -188,7 +195,13 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(root: Path, *, random_bits: RandomBits | None = None) -> AsyncIterator[Service]:
+async def serving(
+    root: Path,
+    *,
+    random_bits: RandomBits | None = None,
+    room: Room | None = None,
+    make_hop: Callable[[], Hop] | None = None,
+) -> AsyncIterator[Service]:
     """Serve a data directory for the length of the block."""
     clock, gate = SteppingClock(), Gate()
     log: list[tuple[str, dict[str, object]]] = []
@@ -203,11 +216,18 @@ async def serving(root: Path, *, random_bits: RandomBits | None = None) -> Async
     directory.prepare()
     async with open_supervisor(note_change) as supervisor:
         registry = Registry(
-            directory, supervisor, clock, random_bits or random.Random(1).getrandbits, note, make_hop=gate.make_hop
+            directory,
+            supervisor,
+            clock,
+            random_bits or random.Random(1).getrandbits,
+            note,
+            room=room or Room(Ballast(directory.root / "ballast", 0), inline_hop(), note),
+            make_hop=make_hop or gate.make_hop,
         )
         service = Service(registry, supervisor, clock, gate)
         service.log = log
         await supervisor.start(ChildSpec(name="quarantine", main=registry.quarantine))
+        await supervisor.start(ChildSpec(name="disk", main=registry.keep_room))
         try:
             yield service
         finally:

@@ -19,6 +19,7 @@ from intermute.core.errors import (
     Overloaded,
     ProjectParked,
     ReservationConflict,
+    StorageStalled,
     TooSlow,
 )
 from supervisor import ChildState
@@ -146,7 +147,7 @@ async def test_actor_late_answer_is_unknown(tmp_path: Path, autojump_clock: Mock
         await trio.testing.wait_all_tasks_blocked()
 
         assert isinstance(outcomes["taken"], TooSlow)
-        assert isinstance(outcomes["waiting"], Overloaded)
+        assert isinstance(outcomes["waiting"], StorageStalled)
         paths = [each.path_pattern for each in (await service.run(ListReservations())).reservations]
         assert paths == ["taken"]
 

@@ -183,3 +183,18 @@ def lease_until(number: int, deadline_s: float) -> Reservation:
     targets = (ClaimTarget(0, parse_path(f"a{number}"), Mode.X),)
     claim = Claim(f"r{number}", number + 1, AgentId("zoe"), targets, expires_at_us=Micros(0))
     return Reservation(claim, "", Micros(0), deadline_s, number + 1)
+
+
+async def test_large_batch_is_stored_in_parts(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Long texts end a batch as many rows do, so that one commit's part of the log stays short (G15)."""
+    body = "x" * 200_000
+    letters = [SendMessage(sender="anna", to=["ben"], body=body) for _ in range(60)]
+    async with serving(tmp_path) as service, trio.open_nursery() as nursery:
+        await service.run(RegisterAgent(name="anna"))
+        before = stored_row(tmp_path).batch
+        outcomes = await service.gather(nursery, *letters)
+        service.gate.open()
+        await trio.testing.wait_all_tasks_blocked()
+
+        assert [type(each) for each in outcomes.values()] == [Sent] * 60
+        assert stored_row(tmp_path).batch - before >= 60 * len(body) / (limits.BATCH_CHARS_MAX + len(body))

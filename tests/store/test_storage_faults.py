@@ -175,6 +175,7 @@ async def test_fault_full_disk_refuses_each_write_and_no_read(tmp_path: Path, au
             assert service.health().restarts == 0
 
             disk.heal()
+            await trio.sleep(5)
 
             await service.run(LETTER)
 

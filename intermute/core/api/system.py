@@ -53,9 +53,10 @@ class Ready(Input, kw_only=True, frozen=True):
 
 
 class HealthView(View, kw_only=True, frozen=True):
-    """`status` is ok while anything is served."""
+    """`status` is ok, or degraded while the disk is full: then reads and heartbeats are served, and writes are refused."""
 
     status: str
+    why: list[str] | None = None
     projects: list[dict[str, Any]] | None = None  # Any: what each part reports of itself; docs/operations.md lists it.
     process: dict[str, Any] | None = None  # Any: as above.
 

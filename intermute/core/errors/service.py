@@ -99,6 +99,17 @@ class StorageFull(DomainError):
         return "The server's disk is full and nothing was stored: tell the operator, then send the same request again."
 
 
+class StorageStalled(DomainError):
+    """The disk does not come back from a flush or read; the command was not begun."""
+
+    code = "storage_stalled"
+    retry_after_s = 5.0
+
+    @property
+    def message(self) -> str:
+        return "The project's disk does not answer and nothing was done: tell the operator, then send the same request again; reads and heartbeats go on."
+
+
 class OutcomeUnknown(DomainError):
     """The command may or may not have been applied."""
 

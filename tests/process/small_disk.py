@@ -1,0 +1,57 @@
+"""A real disk of a few MiB that a test can fill: memory, mounted in a name space that only this user's processes see."""
+
+import subprocess
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import pytest
+
+MIB = 1024 * 1024
+_BLOCK = b"x" * 4096
+
+
+class SmallDisk:
+    """The disk as seen from inside (`wrapper`, for processes that use it) and from outside (`path`, for the test)."""
+
+    def __init__(self, holder: int, mounted_at: Path) -> None:
+        self.path = Path(f"/proc/{holder}/root") / mounted_at.relative_to("/")
+        self.wrapper = ("nsenter", "--target", str(holder), "--user", "--mount", "--preserve-credentials")
+
+    def fill(self) -> None:
+        """Leave no byte free."""
+        with (self.path / "filling").open("wb", buffering=0) as filling:
+            try:
+                while True:
+                    filling.write(_BLOCK)
+            except OSError:
+                return
+
+    def make_space(self) -> None:
+        """Take the filling away."""
+        (self.path / "filling").unlink()
+
+    def used_by(self, name: str) -> int:
+        """Return how many bytes of it a file takes."""
+        found = self.path / name
+        return found.stat().st_blocks * 512 if found.exists() else 0
+
+
+@contextmanager
+def small_disk(mount_at: Path, size_bytes: int) -> Iterator[SmallDisk]:
+    """Mount a disk for the length of the block; skips the test where the machine does not allow it."""
+    mount_at.mkdir(mode=0o700, parents=True)
+    mount = f'mount -t tmpfs -o size={size_bytes},mode=0700 none "$0" && echo mounted && exec sleep 600'
+    with subprocess.Popen(
+        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(mount_at)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    ) as holder:
+        try:
+            assert holder.stdout is not None
+            if holder.stdout.readline() != "mounted\n":
+                pytest.skip("this machine lets nobody mount")
+            yield SmallDisk(holder.pid, mount_at)
+        finally:
+            holder.kill()

@@ -188,8 +188,10 @@ class Service:
 
 
 @asynccontextmanager
-async def serving(root: Path, *, random_bits: RandomBits | None = None) -> AsyncIterator[Service]:
-    """Serve a data directory for the length of the block."""
+async def serving(
+    root: Path, *, random_bits: RandomBits | None = None, make_hop: Callable[[], Hop] | None = None
+) -> AsyncIterator[Service]:
+    """Serve a data directory for the length of the block; with a hop of the test's own the gate has no part in it."""
     clock, gate = SteppingClock(), Gate()
     log: list[tuple[str, dict[str, object]]] = []
 
@@ -203,7 +205,12 @@ async def serving(root: Path, *, random_bits: RandomBits | None = None) -> Async
     directory.prepare()
     async with open_supervisor(note_change) as supervisor:
         registry = Registry(
-            directory, supervisor, clock, random_bits or random.Random(1).getrandbits, note, make_hop=gate.make_hop
+            directory,
+            supervisor,
+            clock,
+            random_bits or random.Random(1).getrandbits,
+            note,
+            make_hop=make_hop or gate.make_hop,
         )
         service = Service(registry, supervisor, clock, gate)
         service.log = log

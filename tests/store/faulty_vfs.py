@@ -5,6 +5,7 @@ or from then on. A sync is counted and not carried out: nothing here is about po
 Source: hazards.md, SQLite facts; guarantees.md G3.
 """
 
+import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from enum import StrEnum
@@ -33,6 +34,19 @@ class Disk:
         self._is_sticky = False
         self._failure = Failure.EIO
         self._only: str | None = None
+        self._hung_name: str | None = None
+        self._works = threading.Event()
+        self.is_hanging = threading.Event()
+
+    def hang(self, name: str) -> None:
+        """Let no sync of the files whose names begin so return, until `heal`; for whoever uses threads."""
+        self._hung_name = name
+
+    def sync(self, name: str) -> None:
+        """Hang, if it is the turn of this file."""
+        if self._hung_name is not None and name.startswith(self._hung_name):
+            self.is_hanging.set()
+            self._works.wait()
 
     def fail(
         self, at: int, failure: Failure = Failure.EIO, *, is_sticky: bool = False, only: str | None = None
@@ -44,6 +58,7 @@ class Disk:
     def heal(self) -> None:
         """Work again."""
         self._fail_at = None
+        self._works.set()
 
     def count(self, what: str, *, can_be_full: bool) -> None:
         """Count one operation, and fail it if it is its turn. Raises: apsw.IOError, apsw.FullError."""
@@ -66,6 +81,7 @@ class Disk:
 class _File(apsw.VFSFile):
     def __init__(self, disk: Disk, name: str | apsw.URIFilename, flags: list[int]) -> None:
         self._disk = disk
+        self._name = name.filename() if isinstance(name, apsw.URIFilename) else name
         super().__init__(_REAL, name, flags)
 
     def xWrite(self, data: bytes, offset: int) -> None:  # noqa: N802 - apsw's name.
@@ -74,6 +90,7 @@ class _File(apsw.VFSFile):
 
     def xSync(self, flags: int) -> None:  # noqa: ARG002, N802 - apsw's signature.
         self._disk.count("sync", can_be_full=False)
+        self._disk.sync(self._name)
 
     def xTruncate(self, newsize: int) -> None:  # noqa: N802 - apsw's name.
         self._disk.count("truncate", can_be_full=False)

@@ -147,9 +147,10 @@ async def test_breaker_probe_that_leaves_gives_its_place_back(tmp_path: Path, au
             service.gate.shut()
             with trio.move_on_after(1):
                 await service.run(LETTER)
+
+            assert service.project.breaker.allows(trio.current_time())
             service.gate.open()
             await trio.testing.wait_all_tasks_blocked()
-
             assert state(service) is not BreakerState.OPEN
             await service.run(LETTER)
             assert state(service) is BreakerState.CLOSED

@@ -16,7 +16,7 @@ from intermute.config import LogFormat
 _FIELD_CHARS_MAX: Final = 512  # characters of one field; guarantees.md T18.
 WARNINGS: Final = frozenset(
     {
-        "actor.parked", "storage.fault", "storage.read_fault", "storage.close_failed", "project.close_failed",
+        "actor.parked", "breaker.opened", "storage.fault", "storage.read_fault", "storage.close_failed", "project.close_failed",
         "storage.full", "storage.ballast_missing", "storage.ballast_failed",
         "project.quarantined", "keys.reload_failed", "keys.readable_by_others",
         "watchdog.found", "request.poisoned", "server.not_loopback", "server.accept_failed", "server.full",

@@ -67,6 +67,11 @@ class Breaker:
             case BreakerState.HALF_OPEN:
                 return not self._is_probe_out
 
+    @property
+    def is_probing(self) -> bool:
+        """Tell whether a probe is out."""
+        return self._is_probe_out
+
     def try_acquire(self, now_s: float) -> bool:
         """Let the caller through or not; at half-open the one let through is the probe."""
         if not self.allows(now_s):

@@ -43,6 +43,7 @@ class EventType(StrEnum):
     PROJECT_SYMBOLS = "project.symbols"
     PROJECT_SETTINGS = "project.settings"
     PROJECT_RESTORED = "project.restored"
+    PROJECT_STORAGE_RECOVERED = "project.storage_recovered"
     RESERVATION_FORCE_RELEASED = "reservation.force_released"
     SPEC_CREATED = "spec.created"
     SPEC_UPDATED = "spec.updated"

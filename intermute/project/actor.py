@@ -26,6 +26,7 @@ from intermute.core.errors import (
     StorageUnavailable,
     TooSlow,
 )
+from intermute.core.events import EventType
 from intermute.core.times import Now
 from intermute.project.batch import Batch, Decision, refuse_all
 from intermute.project.deciding import decide, fetch_facts, is_repeat, needs_facts
@@ -252,6 +253,14 @@ class _Actor:
 
     def _expire(self, batch: Batch, facts: Facts) -> None:
         now = self._project.clock.now()
+        if self._project.breaker.is_probing:
+            # It is stored if the probe is, and otherwise not: the one word of the breaker that its log can hold.
+            recovery = self._transaction(_HOUSEKEEPING, facts, now)
+            rested = self._project.breaker.snapshot(now.mono_s)
+            recovery.emit(
+                EventType.PROJECT_STORAGE_RECOVERED, {"openings": rested.openings, "last_fault": rested.last_fault}
+            )
+            batch.add(Decision(None, recovery))
         due_s = self.state.leases.next_deadline_s()
         if due_s is not None and due_s <= now.mono_s:
             housekeeping = self._transaction(_HOUSEKEEPING, facts, now)
@@ -296,7 +305,7 @@ class _Actor:
         state.batch = number
         state.stored()
         project.clock.note_suspension(batch.suspended_s)
-        project.breaker.record_success(trio.current_time())
+        self._note_success()
         self._let_go_unwanted(batch)
         batch.settle(committed)
         project.lobby.tell(state)
@@ -342,14 +351,28 @@ class _Actor:
             self._project.note_fault(fault)
             raise
 
+    def _note_success(self) -> None:
+        project, now_s = self._project, trio.current_time()
+        was = project.breaker.state(now_s)
+        project.breaker.record_success(now_s)
+        if was is not project.breaker.state(now_s):
+            project.log("breaker.closed", project=project.name, openings=project.breaker.snapshot(now_s).openings)
+
     def _note_fault(self, fault: StoreFault) -> None:
-        project = self._project
-        if fault.kind is FaultKind.FULL:
-            project.room.note_full(str(fault))
-        else:  # A rest would not free a full disk.
-            project.breaker.record_fault(trio.current_time(), str(fault))
+        project, now_s = self._project, trio.current_time()
         project.note_fault(fault)
         project.log("storage.fault", project=project.name, fault=str(fault))
+        if fault.kind is FaultKind.FULL:
+            project.room.note_full(str(fault))
+            return  # A rest would not free a full disk.
+        was = project.breaker.snapshot(now_s).openings
+        project.breaker.record_fault(now_s, str(fault))
+        found = project.breaker.snapshot(now_s)
+        if found.openings > was:
+            rests_s = round(found.retry_after_s, 1)
+            project.log(
+                "breaker.opened", project=project.name, openings=found.openings, rests_s=rests_s, fault=str(fault)
+            )
 
 
 def _end_run_if_wrong(batch: Batch, committed: Committed) -> None:

@@ -202,7 +202,7 @@ async def serving(
     room: Room | None = None,
     make_hop: Callable[[], Hop] | None = None,
 ) -> AsyncIterator[Service]:
-    """Serve a data directory for the length of the block."""
+    """Serve a data directory for the length of the block; with a hop of the test's own the gate has no part in it."""
     clock, gate = SteppingClock(), Gate()
     log: list[tuple[str, dict[str, object]]] = []
 

@@ -38,6 +38,7 @@ from intermute.core.errors import (
     ReservationConflict,
     ReservationEnded,
     StorageFull,
+    StorageStalled,
     StorageUnavailable,
     TaskNotClaimable,
     TaskTaken,
@@ -50,7 +51,7 @@ from intermute.core.errors import (
     UnknownReservation,
 )
 
-NOT_STORED: Final = (ProjectQuarantined, StorageUnavailable, StorageFull, ProjectParked, Overloaded)
+NOT_STORED: Final = (StorageStalled, ProjectQuarantined, StorageUnavailable, StorageFull, ProjectParked, Overloaded)
 """Answers that promise that nothing was stored."""
 UNKNOWN: Final = (OutcomeUnknown, TooSlow)
 """Answers that leave open whether it was."""

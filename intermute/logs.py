@@ -19,7 +19,7 @@ WARNINGS: Final = frozenset(
         "actor.parked", "storage.fault", "storage.read_fault", "storage.close_failed", "project.close_failed",
         "keys.reload_failed", "keys.readable_by_others",
         "watchdog.found", "server.not_loopback", "server.accept_failed", "server.full",
-        "server.peer_refused", "connection.stalled",
+        "server.peer_refused", "connection.stalled", "retention.failed",
     }
 )  # fmt: skip
 """Degraded, but served (style.md 36)."""

@@ -42,6 +42,7 @@ class EventType(StrEnum):
     INTENT_OVERLAP = "intent.overlap"
     PROJECT_SYMBOLS = "project.symbols"
     PROJECT_SETTINGS = "project.settings"
+    PROJECT_TRIMMED = "project.trimmed"
     RESERVATION_FORCE_RELEASED = "reservation.force_released"
     SPEC_CREATED = "spec.created"
     SPEC_UPDATED = "spec.updated"

@@ -22,6 +22,7 @@ from intermute.core.api import (
     intents,
     messages,
     reservations,
+    retention,
     settings,
     symbols,
     system,
@@ -31,6 +32,7 @@ from intermute.core.errors import (
     ActiveSessionConflict,
     BadPattern,
     ClaimLimit,
+    CursorExpired,
     Deadlock,
     DependencyCycle,
     DomainError,
@@ -256,10 +258,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     # The audit
     _row("GET", "/api/audit", audit.ListAudit, audit.AuditPage),
     # The log, the projects, the service
-    _row("GET", "/api/events", system.ListEvents, system.EventPage, errors=(TooManySubscribers,)),
+    _row("GET", "/api/events", system.ListEvents, system.EventPage, errors=(TooManySubscribers, CursorExpired)),
     _row("GET", "/api/projects/{project:path}/settings", settings.GetSettings, settings.SettingsView),
     _row("PATCH", "/api/projects/{project:path}/settings", settings.ChangeSettings, settings.SettingsView,
          errors=(SettingsInUse,)),
+    _row("POST", "/api/projects/{project:path}/retention", retention.TrimLog, retention.LogTrimmed),
     _row("PUT", "/api/projects/{project:path}/symbols", symbols.UploadSymbols, symbols.SymbolIndexView,
          errors=(SymbolIndexFull,)),
     _row("GET", "/api/projects/{project:path}/symbols", symbols.GetSymbols, symbols.SymbolIndexView),

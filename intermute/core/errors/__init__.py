@@ -73,6 +73,7 @@ from intermute.core.errors.reservations import (
     UnknownReservation,
 )
 from intermute.core.errors.service import (
+    CursorExpired,
     InternalError,
     InvalidProject,
     OutcomeUnknown,
@@ -96,6 +97,7 @@ __all__ = [
     "BodyTooLarge",
     "BrowserRefused",
     "ClaimLimit",
+    "CursorExpired",
     "Deadlock",
     "DependencyCycle",
     "DomainError",

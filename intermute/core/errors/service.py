@@ -1,5 +1,7 @@
 """Refusals and faults of a project or of the whole service."""
 
+from collections.abc import Mapping
+
 from intermute.core import limits
 from intermute.core.errors.domain_error import DomainError
 
@@ -124,6 +126,24 @@ class ShuttingDown(DomainError):
     @property
     def message(self) -> str:
         return "The server is shutting down: connect again in a moment."
+
+
+class CursorExpired(DomainError):
+    """Events after this cursor have been trimmed from the log."""
+
+    code = "cursor_expired"
+
+    def __init__(self, oldest_cursor: int) -> None:
+        super().__init__()
+        self.oldest_cursor = oldest_cursor
+
+    @property
+    def message(self) -> str:
+        return f"Events after this cursor are no longer kept: read anew what you follow (inbox, reservations, lists), then go on with since_cursor={self.oldest_cursor} or a later one."
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"oldest_cursor": self.oldest_cursor}
 
 
 class InternalError(DomainError):

@@ -12,6 +12,7 @@ from intermute.cli.check import check
 from intermute.cli.demo import demo
 from intermute.cli.doctor import doctor
 from intermute.cli.options import data_option
+from intermute.cli.retention import retention
 from intermute.config import DEFAULT_HOST, DEFAULT_PORT, LogFormat, Settings
 from intermute.core.limits import BATCH_MAX
 from intermute.logs import configure, log
@@ -26,6 +27,7 @@ _EPILOG = """Examples:
   intermute init --project acme            make an API key for project acme
   intermute demo                           watch three agents share this repository
   intermute doctor                         look into ./intermute-data
+  intermute retention --project acme --keep-days 30 --dry-run   what would be trimmed?
   intermute check src/a.py                 is it free? For commit hooks and builds
 
 Exit codes: 0 well, 1 failed, 2 wrong usage, 3 refused to start or unwell, 4 shutdown got stuck, 130 second signal.
@@ -124,6 +126,7 @@ def openapi() -> None:
 cli.add_command(check)
 cli.add_command(doctor)
 cli.add_command(demo)
+cli.add_command(retention)
 
 
 def main() -> None:

@@ -17,7 +17,7 @@ from intermute.core import limits
 from intermute.core.agents import Caller
 from intermute.core.errors import DomainError, StorageFull, StorageUnavailable
 from intermute.core.ids import Micros
-from intermute.core.retention import MARKER, RetentionRule, types_by_rule
+from intermute.core.retention import RetentionRule, types_by_rule
 from intermute.core.times import SECOND_US
 from intermute.project.handlers.trimming import TrimEvents
 from intermute.project.mail import Request
@@ -54,8 +54,7 @@ async def preview(project: Project, rules: Sequence[RetentionRule]) -> Trimmed:
     found = Trimmed()
     for share in await _shares(project, rules):
         counted = await _read(project, partial(rows.counts, types=share.types, upto=share.upto))
-        if set(counted) - {MARKER}:
-            found.by_type.update({each: count for each, (count, _) in counted.items()})
+        found.by_type.update(counted)
     return found
 
 
@@ -126,8 +125,7 @@ async def _chunk(project: Project, share: _Share, after: int) -> list[EventRow]:
     found: list[EventRow] = await _read(
         project, partial(rows.chunk, types=share.types, after=after, upto=share.upto, limit=limits.TRIM_CHUNK_MAX)
     )
-    # Telling of a trim leaves one event, so trimming nothing else would go on for ever.
-    return found if any(event.type != MARKER for event in found) else []
+    return found
 
 
 async def _archive(project: Project, events: Sequence[EventRow]) -> str:

@@ -17,12 +17,16 @@ _BEYOND_NEWEST: Final = """
 SELECT cursor FROM events WHERE type IN (SELECT value FROM json_each(:types)) AND type <> :marker
 ORDER BY cursor DESC LIMIT 1 OFFSET :keep
 """
+_LAST_OF_THESE: Final = """
+SELECT cursor FROM events WHERE cursor <= :cursor AND type IN (SELECT value FROM json_each(:types)) AND type <> :marker
+ORDER BY cursor DESC LIMIT 1
+"""
 _CHUNK: Final = """
 SELECT cursor, type, created_at_us, audience, data FROM events
 WHERE cursor > :after AND cursor <= :upto AND type IN (SELECT value FROM json_each(:types)) ORDER BY cursor LIMIT :limit
 """
 _COUNTS: Final = """
-SELECT type, count(*), max(cursor) FROM events
+SELECT type, count(*) FROM events
 WHERE cursor <= :upto AND type IN (SELECT value FROM json_each(:types)) GROUP BY type
 """
 _DELETE: Final = "DELETE FROM events WHERE cursor IN (SELECT value FROM json_each(:cursors))"
@@ -50,13 +54,20 @@ def gone(connection: apsw.Connection) -> dict[str, int]:
 def last_to_go(
     connection: apsw.Connection, types: Sequence[str], *, keep_events: int | None, older_than_us: Micros | None
 ) -> int:
-    """Return the cursor up to which events of these types may go, by their number or by their age; 0 for none."""
+    """Return the cursor up to which events of these types may go, by their number or by their age; 0 for none.
+
+    It is that of an event which is no marker: telling of a trim leaves one, so trimming nothing else would go on for ever.
+    """
+    of_these = {"types": to_json(types), "marker": MARKER.value}
     found = 0
     if keep_events is not None:
-        values = {"types": to_json(types), "marker": MARKER.value, "keep": keep_events}
-        row = connection.execute(_BEYOND_NEWEST, values).fetchone()
+        row = connection.execute(_BEYOND_NEWEST, {**of_these, "keep": keep_events}).fetchone()
         found = 0 if row is None else row[0]
-    return found if older_than_us is None else max(found, _last_before(connection, older_than_us))
+    if older_than_us is not None:
+        last = _last_before(connection, older_than_us)
+        row = connection.execute(_LAST_OF_THESE, {**of_these, "cursor": last}).fetchone()
+        found = max(found, 0 if row is None else row[0])
+    return found
 
 
 def _last_before(connection: apsw.Connection, time_us: Micros) -> int:
@@ -79,9 +90,9 @@ def chunk(connection: apsw.Connection, types: Sequence[str], after: int, upto: i
     return [EventRow(*row) for row in within_page(connection.execute(_CHUNK, values))]
 
 
-def counts(connection: apsw.Connection, types: Sequence[str], upto: int) -> dict[str, tuple[int, int]]:
-    """Return how many events of each type are there up to a cursor, and the last one's."""
-    return {row[0]: (row[1], row[2]) for row in connection.execute(_COUNTS, {"types": to_json(types), "upto": upto})}
+def counts(connection: apsw.Connection, types: Sequence[str], upto: int) -> dict[str, int]:
+    """Return how many events of each of these types are there up to a cursor."""
+    return dict(connection.execute(_COUNTS, {"types": to_json(types), "upto": upto}))
 
 
 def trim(cursors: Sequence[int], last: Mapping[str, int], count: Mapping[str, int]) -> list[Statement]:

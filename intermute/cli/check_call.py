@@ -36,27 +36,37 @@ class Service:
 
     def check(self, fields: Mapping[str, object]) -> Checked:
         """Return the answer to one check. Raises: NoVerdict; click.UsageError, where what is asked cannot be meant."""
-        status, content = self._exchange(msgspec.json.encode(fields))
+        status, content = self._exchange(_PATH, msgspec.json.encode(fields))
         if status == http.client.OK:
             try:
                 return msgspec.json.decode(content, type=Checked)
             except (msgspec.DecodeError, UnicodeDecodeError):
                 raise NoVerdict(f"{self.url} is not an Intermute that checks many paths: {_URL_REMEDY}") from None
+        raise self._refusal(status, content)
+
+    def post(self, path: str, fields: Mapping[str, object]) -> bytes:
+        """Return the body of a good answer. Raises: NoVerdict; click.UsageError, where what is asked cannot be meant."""
+        status, content = self._exchange(path, msgspec.json.encode(fields))
+        if status == http.client.OK:
+            return content
+        raise self._refusal(status, content)
+
+    def _refusal(self, status: int, content: bytes) -> click.ClickException:
         said = _message_of(content)
         if status in _WRONG_ASKED and said:
-            raise click.UsageError(said)
+            return click.UsageError(said)
         if status == http.client.UNAUTHORIZED:
             known = (
                 "does not know the key in INTERMUTE_API_KEY"
                 if self.key
                 else "wants a key, and INTERMUTE_API_KEY has none"
             )
-            raise NoVerdict(
+            return NoVerdict(
                 f"{self.url} {known}: set it to a key of the project; `intermute init --project NAME` makes one"
             )
-        raise NoVerdict(f"{self.url} answered {status}: {said or f'that is not Intermute; {_URL_REMEDY}'}")
+        return NoVerdict(f"{self.url} answered {status}: {said or f'that is not Intermute; {_URL_REMEDY}'}")
 
-    def _exchange(self, body: bytes) -> tuple[int, bytes]:
+    def _exchange(self, path: str, body: bytes) -> tuple[int, bytes]:
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port or _PORTS[parts.scheme], timeout=self.timeout_s)
@@ -64,7 +74,7 @@ class Service:
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         try:
-            connection.request("POST", parts.path.rstrip("/") + _PATH, body, headers)
+            connection.request("POST", parts.path.rstrip("/") + path, body, headers)
             answer = connection.getresponse()
             content = answer.read(_ANSWER_BYTES_MAX)
         except TimeoutError:

@@ -14,6 +14,7 @@ from intermute.cli.demo import demo
 from intermute.cli.doctor import doctor
 from intermute.cli.options import data_option
 from intermute.cli.quarantine import quarantine
+from intermute.cli.retention import retention
 from intermute.config import DEFAULT_HOST, DEFAULT_PORT, LogFormat, Settings
 from intermute.core.limits import BATCH_MAX
 from intermute.logs import configure, log
@@ -30,6 +31,7 @@ _EPILOG = """Examples:
   intermute doctor                         look into ./intermute-data
   intermute backup /var/backups/intermute  copy every project while the server runs; `restore` is its return
   intermute quarantine list                which projects are damaged, and how to go on
+  intermute retention --project acme --keep-days 30 --dry-run   what would be trimmed?
   intermute check src/a.py                 is it free? For commit hooks and builds
 
 Exit codes: 0 well, 1 failed, 2 wrong usage, 3 refused to start or unwell, 4 shutdown got stuck, 130 second signal.
@@ -137,6 +139,7 @@ cli.add_command(doctor)
 cli.add_command(demo)
 cli.add_command(quarantine)
 cli.add_command(restore)
+cli.add_command(retention)
 
 
 def main() -> None:

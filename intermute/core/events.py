@@ -44,6 +44,7 @@ class EventType(StrEnum):
     PROJECT_SETTINGS = "project.settings"
     PROJECT_RESTORED = "project.restored"
     PROJECT_STORAGE_RECOVERED = "project.storage_recovered"
+    PROJECT_TRIMMED = "project.trimmed"
     RESERVATION_FORCE_RELEASED = "reservation.force_released"
     SPEC_CREATED = "spec.created"
     SPEC_UPDATED = "spec.updated"

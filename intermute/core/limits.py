@@ -122,6 +122,19 @@ ABSENT_READERS_MAX: Final = (
     1024  # sockets and waiting readers of all projects that do not exist yet; as of one that does.
 )
 
+# Retention
+EVENT_KIND_CHARS_MAX: Final = 64  # characters of the kind of a rule; the longest type of event has 26.
+KEEP_DAYS_MAX: Final = 36_500  # days; a hundred years, above it the number is a mistake.
+KEEP_EVENTS_MAX: Final = 1_000_000_000  # events; more than one file can sensibly hold.
+RETENTION_RULES_MAX: Final = 20  # rules of one project; there are fewer families of events.
+RETENTION_FIRST_S: Final = 60  # seconds after a project was opened until its rules are first applied. A guess, revisit.
+RETENTION_EVERY_S: Final = 10 * 60  # seconds between two times; a log grows by little in that time.
+TRIM_MAX: Final = 1_000  # events deleted in one commit; 20 to 50 ms, in the writer's thread (as FORGET_MAX).
+TRIM_CHUNK_MAX: Final = (
+    10_000  # events read, and archived in one file, before they are deleted; and see PAGE_CHARS_MAX.
+)
+TRIM_CHUNKS_PER_CALL: Final = 5  # chunks of one call; some 3 s, below ASK_TIMEOUT_S. The caller calls again for more.
+
 # The actor
 MAILBOX_MAX: Final = 1024  # commands waiting for one project; at 5,000 commits/s a full one is 0.2 s of work.
 BATCH_MAX: Final = 256  # commands in one commit; guarantees.md G2.

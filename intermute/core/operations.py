@@ -23,6 +23,7 @@ from intermute.core.api import (
     intents,
     messages,
     reservations,
+    retention,
     settings,
     symbols,
     system,
@@ -32,6 +33,7 @@ from intermute.core.errors import (
     ActiveSessionConflict,
     BadPattern,
     ClaimLimit,
+    CursorExpired,
     Deadlock,
     DependencyCycle,
     DomainError,
@@ -259,10 +261,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     # The audit
     _row("GET", "/api/audit", audit.ListAudit, audit.AuditPage),
     # The log, the projects, the service
-    _row("GET", "/api/events", system.ListEvents, system.EventPage, errors=(TooManySubscribers,)),
+    _row("GET", "/api/events", system.ListEvents, system.EventPage, errors=(TooManySubscribers, CursorExpired)),
     _row("GET", "/api/projects/{project:path}/settings", settings.GetSettings, settings.SettingsView),
     _row("PATCH", "/api/projects/{project:path}/settings", settings.ChangeSettings, settings.SettingsView,
          errors=(SettingsInUse,)),
+    _row("POST", "/api/projects/{project:path}/retention", retention.TrimLog, retention.LogTrimmed),
     _row("PUT", "/api/projects/{project:path}/symbols", symbols.UploadSymbols, symbols.SymbolIndexView,
          values_max=limits.BODY_VALUES_OF_SYMBOLS_MAX, errors=(SymbolIndexFull,)),
     _row("GET", "/api/projects/{project:path}/symbols", symbols.GetSymbols, symbols.SymbolIndexView),

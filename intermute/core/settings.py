@@ -6,6 +6,7 @@ Source: design.md 6, claims.md 5.
 import msgspec
 
 from intermute.core.claims import BranchPolicy, Policy, SymbolFloor
+from intermute.core.retention import RetentionRule
 
 
 class Settings(msgspec.Struct, frozen=True, kw_only=True):
@@ -19,6 +20,10 @@ class Settings(msgspec.Struct, frozen=True, kw_only=True):
     """Whether an entity that refers to something which is not there is refused."""
     strict_status: bool = False
     """Whether the status of an entity has to follow its flow."""
+    retention: tuple[RetentionRule, ...] = ()
+    """How long events are kept; without a rule, for ever."""
+    archive_trimmed: bool = True
+    """Whether events are written to an archive file before they are trimmed by these rules."""
 
     @property
     def policy(self) -> Policy:

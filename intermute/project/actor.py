@@ -36,6 +36,7 @@ from intermute.project.handlers.turns import Queued
 from intermute.project.lobby import let_go
 from intermute.project.mail import Request
 from intermute.project.project import Project
+from intermute.project.retention import keep_trimming
 from intermute.project.room import MakeRoom
 from intermute.project.state import ProjectState, load_state
 from intermute.project.transaction import Facts, Transaction
@@ -65,6 +66,7 @@ async def run_actor(project: Project, child: Child) -> None:
         child.started()
         async with trio.open_nursery() as nursery:
             nursery.start_soon(project.ticker.run, lambda: actor.state)
+            nursery.start_soon(keep_trimming, project)
             await actor.serve()
     finally:
         with trio.move_on_after(_CLOSE_TIMEOUT_S, shield=True):

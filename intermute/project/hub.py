@@ -13,7 +13,7 @@ import trio
 
 from intermute.core import limits
 from intermute.core.errors import DomainError, ShuttingDown, TooManySubscribers
-from intermute.core.events import Event, weight
+from intermute.core.events import Event, EventType, weight
 
 
 class Hub:
@@ -41,6 +41,8 @@ class Hub:
         for event in events:
             self._tail.append(event)
             self._tail_chars += weight(event)
+            if event.type == EventType.PROJECT_TRIMMED:
+                self._forget(max(event.data["last"].values(), default=0))
             while len(self._tail) > limits.EVENT_TAIL_MAX or self._tail_chars > limits.EVENT_TAIL_CHARS_MAX:
                 oldest = self._tail.popleft()
                 self._tail_chars -= weight(oldest)
@@ -92,6 +94,12 @@ class Hub:
         """Send everyone home who waits for events, now and from now on; what is in the log can still be read."""
         self._closed = reason or ShuttingDown()
         self._wake()
+
+    def _forget(self, cursor: int) -> None:
+        """Send readers up to this cursor to the log, which knows what of it has been trimmed; here all of it might be."""
+        while self._tail and self._tail[0].cursor <= cursor:
+            self._tail_chars -= weight(self._tail.popleft())
+        self._tail_from = max(self._tail_from, cursor)
 
     def _wake(self) -> None:
         grew, self._grew = self._grew, trio.Event()

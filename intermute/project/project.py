@@ -10,6 +10,7 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import apsw
 import trio
 
 from intermute.core import limits
@@ -18,6 +19,7 @@ from intermute.core.api.agents import Heartbeat, RegisterAgent
 from intermute.core.api.reservations import ReservationView
 from intermute.core.breaker import Breaker, BreakerState
 from intermute.core.errors import (
+    CursorExpired,
     InternalError,
     OutcomeUnknown,
     Overloaded,
@@ -34,6 +36,7 @@ from intermute.core.events import Event
 from intermute.core.ids import ProjectName, RandomBits
 from intermute.core.once import Once
 from intermute.core.poison import PoisonList, fingerprint
+from intermute.core.retention import oldest_cursor
 from intermute.project.clock import Clock, ProjectClock
 from intermute.project.handlers.liveness import Tick
 from intermute.project.handlers.table import COMMANDS, LONG_QUERIES, LONG_READS, QUERIES
@@ -48,6 +51,7 @@ from intermute.project.ticker import Ticker
 from intermute.project.transaction import Desk, FromStore
 from intermute.store import events as event_rows
 from intermute.store import kept_replies
+from intermute.store import retention as retention_rows
 from intermute.store.faults import FaultKind, StoreFault
 from intermute.store.hop import Hop, thread_hop
 from intermute.store.reader import Reader
@@ -89,6 +93,8 @@ class Project:
         self.hop = make_hop()
         self.writer = Writer(path, self.hop)
         self.reader = Reader(path, make_hop())
+        self.archiver = make_hop()
+        self.trimming = trio.Lock()
         self.ticker = Ticker(self.mailbox)
         self.state: ProjectState | None = None
         self.child: Child | None = None
@@ -249,13 +255,23 @@ class Project:
 
     # ---- the log
 
-    async def events_after(self, cursor: int, limit: int) -> Sequence[Event]:
-        """Return the log's events after the cursor, from memory where it reaches back that far. Raises: DomainError."""
+    async def events_after(self, cursor: int, limit: int, types: frozenset[str] | None = None) -> Sequence[Event]:
+        """Return the log's events after the cursor, from memory where it reaches back that far.
+
+        Args: types, those that the reader is here for; the others are returned as well.
+        Raises: CursorExpired, where one of them has been trimmed; DomainError.
+        """
         self.check_sound()
         found = self.hub.after(cursor, limit)
-        if found is None:
-            found = await self.read(FromStore(partial(event_rows.after, cursor=cursor, limit=limit)))
-        return found
+        return await self.read(FromStore(partial(_whole_page, cursor, limit, types))) if found is None else found
+
+    async def oldest_cursor(self, types: frozenset[str] | None) -> int:
+        """Return the first cursor after which nothing of these types has been trimmed. Raises: DomainError."""
+        return oldest_cursor(await self.read(FromStore(retention_rows.gone)), types)
+
+    async def check_cursor(self, cursor: int, types: frozenset[str] | None) -> None:
+        """Raises: CursorExpired, where an event after the cursor has been trimmed; DomainError."""
+        await self.events_after(cursor, 1, types)
 
     # ---- how it is
 
@@ -307,6 +323,14 @@ class Project:
             "storage": {"last_fault": self.last_fault, "log_pages": self.writer.wal_pages},
             "poisoned": self.poison.refused(trio.current_time()),
         }
+
+
+def _whole_page(cursor: int, limit: int, types: frozenset[str] | None, connection: apsw.Connection) -> Sequence[Event]:
+    """Return a page of the log; what is gone is looked up in the same snapshot, so that no gap goes unnoticed."""
+    oldest = oldest_cursor(retention_rows.gone(connection), types)
+    if cursor < oldest:
+        raise CursorExpired(oldest)
+    return event_rows.after(connection, cursor, limit)
 
 
 def check_identity(state: ProjectState, question: object, caller: Caller) -> None:

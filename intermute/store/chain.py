@@ -8,7 +8,8 @@ that was changed, lost or put in breaks the chain, and a log that was cut short 
            (4 bytes, big-endian) and its UTF-8 as it is stored; an audience of NULL is the length 0xFFFFFFFF alone
 
 The chain begins with 32 zero bytes, at the first event after `project.chain_from`: the first of a new project, or the first
-that was written after the migration that brought the chain. Events before that have no hash and are not covered.
+that was written after the migration that brought the chain. Events before that have no hash and are not covered. In a
+log that was trimmed it begins after the last event that is gone, with that one's hash; what is left before it is not covered.
 Source: guarantees.md G18, docs/decisions/0013-event-chain.md.
 """
 
@@ -23,6 +24,7 @@ import apsw
 from intermute.store import projects
 from intermute.store.faults import FaultKind, StoreFault
 from intermute.store.projects import ProjectRow
+from intermute.store.statements import Statement
 
 DIGEST_BYTES: Final = 32
 GENESIS: Final = bytes(DIGEST_BYTES)
@@ -39,6 +41,10 @@ _NULL: Final = b"\xff\xff\xff\xff"
 _BEFORE: Final = "SELECT cursor, hash FROM events WHERE cursor <= :cursor ORDER BY cursor DESC LIMIT 1"
 _ALL: Final = """
 SELECT cursor, type, created_at_us, audience, data, hash FROM events WHERE cursor > :cursor ORDER BY cursor
+"""
+_BEGIN_AFTER: Final = """
+UPDATE project SET chain_seed = (SELECT hash FROM events WHERE cursor = :cursor), chain_from = :cursor
+WHERE id = 1 AND chain_from < :cursor
 """
 _TAIL_BEGINS: Final = "SELECT cursor FROM events ORDER BY cursor DESC LIMIT 1 OFFSET :count"
 
@@ -85,7 +91,7 @@ class Follower:
     """Walks along the log and compares each row with its hash."""
 
     def __init__(self, row: ProjectRow, digest: bytes) -> None:
-        self._chain_from = row.chain_from
+        self._chain_from, self._seed = row.chain_from, row.chain_seed
         self.digest = digest
 
     def check(self, row: Sequence[Any]) -> None:  # Any: cursor, type, created_at_us, audience, data, hash.
@@ -104,6 +110,12 @@ class Follower:
         if found != self.digest:
             raise ChainBroken(cursor)
 
+    def check_after(self, before: tuple[int | None, bytes | None], row: Sequence[Any]) -> None:  # Any: as `check`.
+        """Take in a row by itself, which follows the one with this cursor and hash. Raises: ChainBroken."""
+        cursor, digest = before
+        self.digest = self._seed if cursor is None or cursor <= self._chain_from else digest or GENESIS
+        self.check(row)
+
 
 def follow_from(connection: apsw.Connection, cursor: int) -> Follower | None:
     """Return who checks the rows after the cursor, or None in a file without a project. Raises: ChainBroken."""
@@ -116,6 +128,11 @@ def follow_from(connection: apsw.Connection, cursor: int) -> Follower | None:
     if not isinstance(found[1], bytes):
         raise ChainBroken(found[0])
     return Follower(row, found[1])
+
+
+def begin_after(cursor: int) -> Statement:
+    """Have the chain begin after this event, if it begins before; to be run before the event is deleted."""
+    return Statement(_BEGIN_AFTER, {"cursor": cursor})
 
 
 def check_chain(connection: apsw.Connection, *, tail: int | None = None) -> ChainEnd:

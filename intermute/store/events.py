@@ -18,7 +18,6 @@ VALUES (:cursor, :type, :created_at_us, :audience, :data, :hash)
 _AFTER: Final = """
 SELECT cursor, type, created_at_us, audience, data, hash FROM events WHERE cursor > :cursor ORDER BY cursor LIMIT :limit
 """
-_OLDEST: Final = "SELECT min(cursor) FROM events"
 
 
 def append(event: Event) -> Statement:
@@ -58,12 +57,6 @@ def after(connection: apsw.Connection, cursor: int, limit: int) -> list[Event]:
             follower.check(row)
         found.append(Event(row[0], row[1], Micros(row[2]), _audience(row[3]), msgspec.json.decode(row[4])))
     return found
-
-
-def oldest(connection: apsw.Connection) -> int | None:
-    """Return the cursor of the oldest event that is kept, or None where there is none."""
-    found = connection.execute(_OLDEST).fetchone()
-    return None if found is None else found[0]
 
 
 def _audience(text: str | None) -> frozenset[str] | None:

@@ -61,6 +61,7 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.TaskNotClaimable: 409,
     errors.DependencyCycle: 409,
     errors.ReplyNotKept: 409,
+    errors.CursorExpired: 410,
     errors.BodyTooLarge: 413,
     errors.SymbolIndexFull: 413,
     errors.UnsupportedMediaType: 415,

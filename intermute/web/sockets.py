@@ -15,7 +15,7 @@ from quart.wrappers import Websocket
 
 from intermute.core.agents import Caller, Directory, Identity
 from intermute.core.api.system import EventPage, ListEvents
-from intermute.core.errors import AgentIdentityMismatch, DomainError, InvalidRequest, ShuttingDown
+from intermute.core.errors import AgentIdentityMismatch, CursorExpired, DomainError, InvalidRequest, ShuttingDown
 from intermute.core.events import is_for, on_the_wire, parse_types
 from intermute.core.ids import ProjectName
 from intermute.core.operations import Operation
@@ -32,6 +32,7 @@ _GOING_AWAY: Final = 1001
 _UNSUPPORTED: Final = 1003
 _INVALID: Final = 1007
 _TRY_AGAIN: Final = 1013
+_EXPIRED: Final = 4410  # Of the codes that are ours (RFC 6455, 7.4.2): the 410 of a socket that is open already.
 _STREAM: Final = Operation(method="GET", path="/ws", input=ListEvents, output=EventPage)
 """How a socket finds its project, and what it takes: as reading the log over HTTP does."""
 
@@ -128,8 +129,10 @@ class Sockets:
         _check_reader(identity, wish, directory)
         query = wish.query
         reader = reader_of(identity, wish.caller, directory.canonical(query.agent or "") if wish.is_of_agent else None)
+        types = parse_types(query.type)
         cursor = project.hub.head if query.since_cursor is None else query.since_cursor
-        return _Subscription(project, cursor, query.agent, reader, parse_types(query.type))
+        await project.check_cursor(cursor, types)
+        return _Subscription(project, cursor, query.agent, reader, types)
 
 
 def _check_reader(identity: Identity, wish: _Wish, directory: Directory) -> None:
@@ -155,6 +158,8 @@ async def _stream(socket: Websocket, write: Callable[[], Awaitable[_Close]]) -> 
 
 
 def _told(error: DomainError, cursor: int) -> _Close:
+    if isinstance(error, CursorExpired):
+        return _Close(_EXPIRED, f"{error.code}: the oldest is since_cursor={error.oldest_cursor}")
     code = _GOING_AWAY if isinstance(error, ShuttingDown) else _TRY_AGAIN
     return _Close(code, f"{error.code}: come back with since_cursor={cursor}")
 
@@ -166,7 +171,7 @@ async def _write(socket: Websocket, subscription: _Subscription) -> _Close:
         try:
             # Always a checkpoint: sending need not be one, and does nothing once the peer is gone (hazards.md 37).
             await project.hub.wait_beyond(subscription.cursor)
-            page = await project.events_after(subscription.cursor, _PAGE)
+            page = await project.events_after(subscription.cursor, _PAGE, subscription.types)
         except DomainError as error:
             return _told(error, subscription.cursor)
         asked_as = subscription.asked_as

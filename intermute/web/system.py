@@ -10,13 +10,16 @@ import trio
 
 from intermute.core import limits
 from intermute.core.agents import act_as
+from intermute.core.api import retention as trim_api
 from intermute.core.api import system as api
 from intermute.core.errors import ForeignProject, ShuttingDown
 from intermute.core.events import is_for, on_the_wire, parse_types
 from intermute.core.ids import ProjectName
 from intermute.core.pages import page_size
+from intermute.project.handlers.trimming import check_kinds
 from intermute.project.project import Project
 from intermute.project.registry import Registry
+from intermute.project.retention import Trimmed, preview, trim
 from intermute.web.answer import Answer
 from intermute.web.auth import Principal, reader_of
 from intermute.web.health import HealthReport
@@ -49,6 +52,8 @@ async def list_events(
     if query.agent:  # As an agent's socket: whoever proves who it is sees its own part of the log.
         act_as(identity, opened.known_state().agents.canonical(query.agent))
     with opened.hub.subscription(reader_of(identity, principal.caller, None)):
+        if query.since_cursor is None:  # Who names no place has missed nothing: it starts where the log does now.
+            cursor = await opened.oldest_cursor(parse_types(query.type))
         page = await _look(opened, query, cursor)
         if page.events or page.cursor < opened.hub.head:
             return page
@@ -77,7 +82,7 @@ async def _look(project: Project, query: api.ListEvents, cursor: int) -> api.Eve
     limit = page_size(query.limit, limits.PAGE_DEFAULT)
     for _ in range(_HIDDEN_PAGES_MAX):
         head = project.hub.head
-        events = await project.events_after(cursor, limit)
+        events = await project.events_after(cursor, limit, types)
         if not events:  # Beyond the newest event there is nothing to wait for, even if the head were further.
             cursor = max(cursor, head)
             break
@@ -88,6 +93,39 @@ async def _look(project: Project, query: api.ListEvents, cursor: int) -> api.Eve
                 events=[on_the_wire(event, project.name, query.agent) for event in mine], cursor=cursor
             )
     return api.EventPage(events=[], cursor=cursor)
+
+
+async def trim_log(
+    query: trim_api.TrimLog, name: ProjectName | None, principal: Principal | None, around: Surroundings
+) -> trim_api.LogTrimmed:
+    """Apply retention rules now, a few chunks of the log at most, or tell what they would do."""
+    assert name is not None
+    assert principal is not None
+    check_kinds("rules", query.rules or ())
+    if not around.registry.knows(name):  # What does not exist has no log, and gets no file by this.
+        around.registry.identify_stranger(principal.caller)
+        await trio.lowlevel.checkpoint()
+        return _trimmed_view(query, name, Trimmed(), 0)
+    project = await around.registry.project(name)
+    project.identify(principal.caller)
+    rules = project.known_state().committed_settings.retention if query.rules is None else query.rules
+    if query.dry_run:
+        found = await preview(project, rules)
+    else:
+        found = await trim(project, rules, archives=query.archive, chunks_max=limits.TRIM_CHUNKS_PER_CALL)
+    return _trimmed_view(query, name, found, await project.oldest_cursor(None))
+
+
+def _trimmed_view(query: trim_api.TrimLog, name: ProjectName, found: Trimmed, oldest: int) -> trim_api.LogTrimmed:
+    return trim_api.LogTrimmed(
+        project=name,
+        dry_run=query.dry_run,
+        trimmed=found.by_type.total(),
+        by_type=dict(sorted(found.by_type.items())),
+        archives=found.archives,
+        oldest_cursor=oldest,
+        has_more=found.has_more,
+    )
 
 
 async def list_projects(
@@ -148,6 +186,7 @@ SystemHandler = Callable[[Any, ProjectName | None, Principal | None, Surrounding
 
 SYSTEM: Final[Mapping[type, SystemHandler]] = {
     api.ListEvents: list_events,
+    trim_api.TrimLog: trim_log,
     api.ListProjects: list_projects,
     api.Health: health,
     api.Ready: ready,

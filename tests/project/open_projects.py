@@ -94,9 +94,9 @@ class Gate:
         opened.set()
 
     def make_hop(self) -> Hop:
-        """Return a hop on the trio thread; every project asks for its writer's first, then for its reader's."""
+        """Return a hop on the trio thread; a project asks for its writer's, its reader's and its archiver's, in this order."""
         self._hops += 1
-        is_writers = self._hops % 2 == 1
+        is_writers = self._hops % 3 == 1
         inline = inline_hop()
 
         async def hop(work: Callable[[], Any], /) -> Any:  # Any: whatever the work returns.

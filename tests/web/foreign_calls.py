@@ -36,7 +36,7 @@ PLAIN: Final = frozenset(
         "files", "case_folding", "symbol_floor", "strict_references", "strict_status", "type", "title", "vision", "users",
         "problem", "description", "acceptance_criteria", "source", "category", "url", "score", "persona", "priority",
         "entry_point", "exit_point", "steps", "success_criteria", "error_recovery", "version", "created_at", "updated_at",
-        "started_at", "claimed_at", "cascade",
+        "started_at", "claimed_at", "cascade", "archive", "archive_trimmed", "dry_run", "retention", "rules",
     }
 )  # fmt: skip
 """Fields that name nothing."""

@@ -14,7 +14,7 @@ def test_settings_are_read_and_changed(client: httpx.Client, project: str) -> No
     register(client, project, "anna")
     assert good(client.get(where(project))) == {
         "project": project, "case_folding": False, "branch_policy": "any", "symbol_floor": "warn",
-        "strict_references": False, "strict_status": False,
+        "strict_references": False, "strict_status": False, "retention": [], "archive_trimmed": True,
     }  # fmt: skip
 
     changed = good(client.patch(where(project), json={"symbol_floor": "block", "agent_id": "anna", "reason": "IM-1"}))

@@ -4,8 +4,10 @@ from typing import Annotated
 
 from msgspec import Meta
 
+from intermute.core import limits
 from intermute.core.api.fields import Address, Input, Line, ProjectText, View
 from intermute.core.claims import BranchPolicy, SymbolFloor
+from intermute.core.retention import RetentionRule
 
 CaseFolding = Annotated[
     bool, Meta(description="Whether `SRC/A.py` and `src/a.py` are one path, as on many file systems.")
@@ -24,6 +26,16 @@ StrictReferences = Annotated[
 ]
 StrictStatus = Annotated[
     bool, Meta(description="Whether the status of an entity has to follow its flow (409, with what may come next).")
+]
+Retention = Annotated[
+    tuple[RetentionRule, ...],
+    Meta(
+        max_length=limits.RETENTION_RULES_MAX,
+        description="How long events are kept: the first rule whose `kind` matches decides; `[]` keeps everything.",
+    ),
+]
+ArchiveTrimmed = Annotated[
+    bool, Meta(description="Whether events are written to an archive file on the server before they are trimmed.")
 ]
 
 
@@ -45,6 +57,8 @@ class ChangeSettings(Input, kw_only=True, frozen=True):
     symbol_floor: FloorChoice | None = None
     strict_references: StrictReferences | None = None
     strict_status: StrictStatus | None = None
+    retention: Retention | None = None
+    archive_trimmed: ArchiveTrimmed | None = None
 
 
 class SettingsView(View, kw_only=True, frozen=True, omit_defaults=False):
@@ -56,3 +70,5 @@ class SettingsView(View, kw_only=True, frozen=True, omit_defaults=False):
     symbol_floor: str
     strict_references: bool
     strict_status: bool
+    retention: tuple[RetentionRule, ...]
+    archive_trimmed: bool

@@ -73,6 +73,7 @@ from intermute.core.errors.reservations import (
     UnknownReservation,
 )
 from intermute.core.errors.service import (
+    CursorExpired,
     InternalError,
     InvalidProject,
     OutcomeUnknown,
@@ -100,6 +101,7 @@ __all__ = [
     "BodyTooLarge",
     "BrowserRefused",
     "ClaimLimit",
+    "CursorExpired",
     "Deadlock",
     "DependencyCycle",
     "DomainError",

@@ -186,6 +186,24 @@ class Poisoned(DomainError):
         return {"crashes": limits.POISON_CRASHES_MAX, "forgotten_after_s": limits.POISON_KEPT_S}
 
 
+class CursorExpired(DomainError):
+    """Events after this cursor have been trimmed from the log."""
+
+    code = "cursor_expired"
+
+    def __init__(self, oldest_cursor: int) -> None:
+        super().__init__()
+        self.oldest_cursor = oldest_cursor
+
+    @property
+    def message(self) -> str:
+        return f"Events after this cursor are no longer kept: read anew what you follow (inbox, reservations, lists), then go on with since_cursor={self.oldest_cursor} or a later one."
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"oldest_cursor": self.oldest_cursor}
+
+
 class InternalError(DomainError):
     """A bug of ours; the command was not applied and will not be run again."""
 

@@ -8,6 +8,7 @@ from intermute.core.errors import InvalidRequest, SettingsInUse
 from intermute.core.events import EventType
 from intermute.core.ids import OPERATOR, ProjectName
 from intermute.core.settings import Settings
+from intermute.project.handlers.trimming import check_kinds
 from intermute.project.handlers.turns import settle_queue
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Desk, Transaction
@@ -29,6 +30,7 @@ def change_settings(command: ChangeSettings, tx: Transaction) -> SettingsView:
     speaker = act_as(identity, state.agents.canonical(given) if given else None)
     if speaker is None and not tx.caller.is_local:
         raise InvalidRequest([("agent_id", "say who sets this: your agent id or name, here or in X-Agent-ID")])
+    check_kinds("retention", command.retention or ())
     changes = state.settings.changes(command)
     if "case_folding" in changes and (count := _claims_in(state)):
         raise SettingsInUse(count)

@@ -46,6 +46,7 @@ from intermute.project.handlers import (
     settings,
     spec_tree,
     symbols,
+    trimming,
     turns,
 )
 from intermute.project.transaction import Desk, Facts, Transaction
@@ -60,6 +61,7 @@ _CREATING: Final = frozenset(each.create for each in _TYPES)
 
 COMMANDS: Final[Mapping[type, CommandHandler]] = {
     liveness.Tick: liveness.tick,
+    trimming.TrimEvents: trimming.trim_events,
     agent_api.RegisterAgent: agents.register_agent,
     agent_api.MergeMetadata: agents.merge_metadata,
     agent_api.DeregisterAgent: agents.deregister_agent,

@@ -14,7 +14,7 @@ import trio
 
 from loadtest.client import LoadFailed, load
 from loadtest.durability import Plan, durability_figures
-from loadtest.in_process import claims_figures, lock_table_figures
+from loadtest.in_process import claims_figures, isolation_figures, lock_table_figures
 from loadtest.references import EchoAsker, echo_server
 from loadtest.report import claims_curve, claims_source, missed, table, write_json
 from loadtest.server import ServerFailed, start_figures
@@ -33,6 +33,8 @@ def main() -> int:
         # Not in the system's temporary directory, which is often in memory: there a commit costs nothing.
         with tempfile.TemporaryDirectory(prefix=".loadtest-", dir=options.directory) as scratch:
             figures = measure(Path(scratch), plan, starts=3 if options.quick else 5)
+        _say("nineteen projects, and one in trouble")
+        figures |= isolation_figures(options.directory, is_quick=options.quick)
         entries = QUICK_ENTRIES if options.quick else FULL_ENTRIES
         _say(f"lock table with {entries} entries")
         figures |= lock_table_figures(entries, options.seed)

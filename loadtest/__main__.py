@@ -15,7 +15,7 @@ import trio
 from loadtest.client import LoadFailed, load
 from loadtest.durability import Plan, durability_figures
 from loadtest.entities import entity_figures
-from loadtest.in_process import claims_figures, lock_table_figures
+from loadtest.in_process import claims_figures, isolation_figures, lock_table_figures
 from loadtest.references import EchoAsker, echo_server
 from loadtest.report import claims_curve, claims_source, missed, table, write_json
 from loadtest.server import ServerFailed, start_figures
@@ -37,6 +37,8 @@ def main() -> int:
             entries = QUICK_ENTRIES if options.quick else FULL_ENTRIES
             _say(f"entities, lists out of {entries} tasks")
             figures |= entity_figures(Path(scratch) / "entities", plan.connections, plan.seconds, entries)
+        _say("nineteen projects, and one in trouble")
+        figures |= isolation_figures(options.directory, is_quick=options.quick)
         _say(f"lock table with {entries} entries")
         figures |= lock_table_figures(entries, options.seed)
         _say(f"deciding among up to {entries} claims")

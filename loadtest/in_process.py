@@ -3,6 +3,7 @@
 import json
 import subprocess
 import sys
+from pathlib import Path
 from typing import Final
 
 from loadtest import lock_table
@@ -28,6 +29,11 @@ def claims_figures(count: int, seed: int, *, is_quick: bool) -> dict[str, float]
     return _measured(
         ["loadtest.claims_curve", str(count), str(seed), "quick" if is_quick else "full"], CLAIMS_TIME_LIMIT_S
     )
+
+
+def isolation_figures(directory: Path, *, is_quick: bool) -> dict[str, float]:
+    """Return how projects fare while another one is in trouble; none, as above, if it takes too long."""
+    return _measured(["loadtest.isolation", str(directory), "0.1" if is_quick else "1.5"], TIME_LIMIT_S)
 
 
 def _measured(words: list[str], time_limit_s: float) -> dict[str, float]:

@@ -24,7 +24,8 @@ class Line:
         return self.target is None or (value < self.target if self.is_ceiling else value >= self.target)
 
 
-# Targets: "Speed and memory" in issue 2, for claims in issue 3, for entities in issue 4.
+# Targets: "Speed and memory" in issue 2, for claims in issue 3, for entities in issue 4; for crashes and isolation in
+# guarantees.md G15, G16.
 LINES: Final = (
     Line("start_s", "start to first 200 of /health, median", "s", 1.0),
     Line("start_slowest_s", "  the slowest start", "s"),
@@ -42,6 +43,13 @@ LINES: Final = (
     Line("worst_pair_relation_ms", "  relation", "ms", 2.0),
     Line("worst_pair_decide_ms", "  both, and the verdict", "ms"),
     Line("worst_request_ms", "claims: the worst legal request", "ms"),
+    Line("crash_to_served_ms", "a request that crashes its project, to the next answer", "ms", 250.0),
+    Line("isolation_crash_p99_ms", "19 projects while one crashes in a loop, p99", "ms"),
+    Line("isolation_crash_ratio", "  times that without", "x", 1.2),
+    Line("isolation_poison_p99_ms", "  while one is sent poison, p99", "ms"),
+    Line("isolation_poison_ratio", "  times that without", "x", 1.2),
+    Line("isolation_flood_p99_ms", "  while an agent floods one, p99", "ms"),
+    Line("isolation_flood_ratio", "  times that without", "x", 1.2),
     Line("commits_per_s", "reference: single durable commits, this disk", "/s"),
     Line("echo_per_s", "reference: bare trio echo", "/s"),
     Line("echo_p50_ms", "  p50", "ms"),

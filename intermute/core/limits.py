@@ -95,6 +95,9 @@ RECONCILE_FINDINGS_MAX: Final = 5_000  # findings that weights are summed from; 
 RESTART_GRACE_S: Final = 60  # seconds a lease or a live agent keeps at least after a restart; guarantees.md G8.
 
 # Requests that are applied once
+FENCES_MAX: Final = (
+    20  # reservations that one request names in If-Reservation-Token; a change rests on one or two. A guess.
+)
 IDEMPOTENCY_KEY_CHARS_MAX: Final = 255  # characters; as others allow, and a UUID has 36.
 REPLY_KEPT_S: Final = 24 * 60 * 60  # seconds a reply is kept for a repeat at least; guarantees.md G4.
 FORGET_EVERY_S: Final = 10 * 60  # seconds; by so much a reply may be kept longer, so that many are forgotten at once.

@@ -6,13 +6,16 @@ in the queue is not kept either; the repeat waits in the same place, and the tra
 Source: guarantees.md G4.
 """
 
+from collections.abc import Sequence
 from typing import Any
 
 import apsw
 import msgspec
 
 from intermute.core.api.reservations import Reserve
+from intermute.core.fences import HeldFence
 from intermute.core.once import Once, as_repeat
+from intermute.project.fencing import check_fences
 from intermute.project.handlers.table import COMMANDS, fact_fetcher
 from intermute.project.handlers.turns import Queued
 from intermute.project.mail import Request
@@ -42,15 +45,19 @@ def is_repeat(request: Request, facts: Facts) -> bool:
 def decide(request: Request, tx: Transaction) -> Any:  # Any: the operation table says which view.
     """Decide a command, unless its reply is kept: then give that one. Raises: DomainError."""
     if request.once is None:
+        check_fences(request.fences, tx)
         return COMMANDS[type(request.command)](request.command, tx)
     if (kept := tx.facts.kept[request.once.place]) is not None:
         return as_repeat(request.once.opened(kept))
-    return _decide_first(request.command, request.once, tx)
+    return _decide_first(request.command, request.once, request.fences, tx)
 
 
-def _decide_first(command: object, once: Once, tx: Transaction) -> Any:  # Any: see `decide`.
+def _decide_first(
+    command: object, once: Once, fences: Sequence[HeldFence], tx: Transaction
+) -> Any:  # Any: see `decide`.
     tx.state.kept.check_room(tx.now)
     check_identity(tx.state, command, tx.caller)  # Not before: a repeat may have outlived the token it came with.
+    check_fences(fences, tx)
     if (wait := tx.state.waiting.of_once(once.place)) is not None:
         assert wait.wish.once is not None
         once.check_same(wait.wish.once.content)

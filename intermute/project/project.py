@@ -33,6 +33,7 @@ from intermute.core.errors import (
     TooSlow,
 )
 from intermute.core.events import Event
+from intermute.core.fences import HeldFence
 from intermute.core.ids import ProjectName, RandomBits
 from intermute.core.once import Once
 from intermute.core.poison import PoisonList, fingerprint
@@ -111,7 +112,7 @@ class Project:
     # ---- commands and queries
 
     async def answer(
-        self, question: object, caller: Caller, once: Once | None = None
+        self, question: object, caller: Caller, once: Once | None = None, fences: Sequence[HeldFence] = ()
     ) -> Any:  # Any: the operation table says which view; with a key, a reply or what is not kept.
         """Decide a command or answer a query.
 
@@ -124,7 +125,7 @@ class Project:
         self.calls += 1
         try:
             if type(question) in COMMANDS:
-                return await self._decided(Request(question, caller, once))
+                return await self._decided(Request(question, caller, once, fences))
             if type(question) in LONG_READS:
                 async with self.turn(self._long_reads):
                     return await self._query(question, caller)

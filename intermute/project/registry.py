@@ -4,7 +4,7 @@ Open projects are bounded; the least recently used quiet one makes room. A proje
 comes back by itself; meanwhile its callers are told so.
 """
 
-from collections.abc import AsyncIterator, Awaitable, Callable
+from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
@@ -12,6 +12,7 @@ import trio
 
 from intermute.core import limits
 from intermute.core.agents import Caller, Directory, Identity
+from intermute.core.api.checks import Standing
 from intermute.core.errors import (
     DomainError,
     ProjectParked,
@@ -22,12 +23,14 @@ from intermute.core.errors import (
     StorageUnavailable,
     TooManyProjects,
 )
+from intermute.core.fences import HeldFence
 from intermute.core.ids import ProjectName, RandomBits, project_tag, tag_of
 from intermute.core.once import Once
 from intermute.project.actor import run_actor
 from intermute.project.arrivals import Arrivals
 from intermute.project.blank import BlankProject
 from intermute.project.clock import Clock, ProjectClock
+from intermute.project.fencing import stale_token
 from intermute.project.handlers.liveness import Tick
 from intermute.project.handlers.table import COMMANDS
 from intermute.project.mail import Request
@@ -112,16 +115,28 @@ class Registry:
         """Tell whether the project is open or has a file, if only in quarantine."""
         return name in self._open or self.directory.has(name) or self.ward.holds(name)
 
-    async def answer(self, name: ProjectName, question: object, caller: Caller, once: Once | None = None) -> object:
-        """Decide a command or answer a query of this project; a command with a key, once. Raises: DomainError."""
+    async def answer(
+        self,
+        name: ProjectName,
+        question: object,
+        caller: Caller,
+        once: Once | None = None,
+        fences: Sequence[HeldFence] = (),
+    ) -> object:
+        """Decide a command or answer a query of this project; a command with a key once, one with fences while they hold.
+
+        Raises: DomainError.
+        """
         if not self.knows(name):
             await trio.lowlevel.checkpoint()
+            if fences:
+                raise stale_token(fences[0].reservation_id, Standing.UNKNOWN)
             if (answer := self._answer_blank(name, question, caller)) is not None:
                 return answer
         if self.room.is_full and name not in self._open and type(question) in COMMANDS and once is None:
             raise StorageFull
         project = await self.project(name)
-        return await project.answer(question, caller, once)
+        return await project.answer(question, caller, once, fences)
 
     def _answer_blank(self, name: ProjectName, question: object, caller: Caller) -> object:
         """Answer for a project that does not exist; None, if the question is a command that brings it into being."""

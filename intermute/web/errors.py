@@ -62,6 +62,7 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.DependencyCycle: 409,
     errors.ReplyNotKept: 409,
     errors.CursorExpired: 410,
+    errors.StaleToken: 412,
     errors.BodyTooLarge: 413,
     errors.SymbolIndexFull: 413,
     errors.UnsupportedMediaType: 415,

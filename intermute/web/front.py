@@ -5,7 +5,7 @@ gate → auth → operation → decoding → project → handler → encoding. A
 """
 
 import re
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from functools import partial
 from typing import Any, Final
 
@@ -24,6 +24,7 @@ from intermute.core.errors import (
     StorageUnavailable,
     TooManyProjects,
 )
+from intermute.core.fences import HeldFence
 from intermute.core.ids import DEFAULT_PROJECT, ProjectName, normal_project_name
 from intermute.core.once import Once, Reply
 from intermute.core.operations import Operation, ProjectRule
@@ -36,7 +37,7 @@ from intermute.web.auth import KeyRing, Principal, authenticate
 from intermute.web.decode import decode
 from intermute.web.errors import answered
 from intermute.web.gate import Gate
-from intermute.web.repeats import once_of, sent
+from intermute.web.repeats import fences_of, once_of, sent
 from intermute.web.showing import shown
 from intermute.web.system import SYSTEM, Surroundings
 
@@ -75,7 +76,7 @@ class Front:
         principal = self._principal(operation, call)
         question = decode(operation, path, call.query, call.body)
         once = None if principal is None else once_of(operation, call, question, principal)
-        view: Any = await self._dispatch(operation, question, principal, once)
+        view: Any = await self._dispatch(operation, question, principal, once, fences_of(operation, call))
         if isinstance(view, Answer):
             return view
         if isinstance(view, Reply):
@@ -91,8 +92,13 @@ class Front:
             return None
 
     async def _dispatch(
-        self, operation: Operation, question: Any, principal: Principal | None, once: Once | None
-    ) -> object:  # Any: input.
+        self,
+        operation: Operation,
+        question: Any,  # Any: the operation's input.
+        principal: Principal | None,
+        once: Once | None,
+        fences: Sequence[HeldFence],
+    ) -> object:
         system = SYSTEM.get(operation.input)
         if operation.project is ProjectRule.NONE:
             assert system is not None
@@ -103,7 +109,7 @@ class Front:
         project = await self.project_for(operation, question, principal)
         if system is not None:
             return await system(question, project, principal, self._surroundings)
-        return await self.registry.answer(project, question, principal.caller, once)
+        return await self.registry.answer(project, question, principal.caller, once, fences)
 
     async def project_for(
         self, operation: Operation, question: Any, principal: Principal

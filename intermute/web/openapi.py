@@ -6,6 +6,7 @@ from typing import Any, Final
 
 import msgspec
 
+from intermute.core import fences
 from intermute.core.api.entities import NAME_OF_CURSOR, ORPHANED_HEADER, ORPHANED_IDS_HEADER
 from intermute.core.api.fields import View
 from intermute.core.errors import (
@@ -29,6 +30,7 @@ from intermute.core.errors import (
     ReplyNotKept,
     ServerOverloaded,
     ShuttingDown,
+    StaleToken,
     StorageFull,
     StorageStalled,
     StorageUnavailable,
@@ -59,7 +61,7 @@ _OF_PROJECT: Final = (
     StorageUnavailable, ShuttingDown,
 )  # fmt: skip
 _OF_COMMANDS: Final = (Overloaded, ServerOverloaded, OutcomeUnknown, TooSlow, Poisoned)
-_WITH_KEY: Final = (IdempotencyKeyMismatch, ReplyNotKept, TooManyIdempotencyKeys)
+_WITH_KEY: Final = (IdempotencyKeyMismatch, ReplyNotKept, TooManyIdempotencyKeys, StaleToken)
 _KEY: Final[Json] = {
     "name": HEADER,
     "in": "header",
@@ -67,6 +69,13 @@ _KEY: Final[Json] = {
     "description": "Your own name for this request, new and random for each: sent again within 24 hours, with the same key "
     "and the same content, it is applied once and answered as before.",
     "schema": {"type": "string", "minLength": 1, "maxLength": IDEMPOTENCY_KEY_CHARS_MAX, "pattern": PATTERN},
+}
+_FENCES: Final[Json] = {
+    "name": fences.HEADER,
+    "in": "header",
+    "required": False,
+    "description": "Reservations that have to hold for this to be applied: the id, a colon and the fence; several with commas.",
+    "schema": {"type": "string", "pattern": fences.PATTERN},
 }
 _REPEATED: Final[Json] = {
     REPEATED_HEADER: {
@@ -156,7 +165,7 @@ def _describe(operation: Operation) -> tuple[Json, dict[str, Any]]:
         parameters.append({"name": "X-Agent-ID", "in": "header", "required": False, "schema": {"type": "string"}})
         parameters.append({"name": "X-Agent-Token", "in": "header", "required": False, "schema": {"type": "string"}})
     if takes_key(operation):
-        parameters.append(_KEY)
+        parameters += [_KEY, _FENCES]
     described: Json = {
         "operationId": _operation_id(operation),
         "summary": (operation.input.__doc__ or "").strip().splitlines()[0],

@@ -1,11 +1,12 @@
-"""The header Idempotency-Key: which operations take it, how it is read, and how a kept reply goes out."""
+"""The headers Idempotency-Key and If-Reservation-Token: which operations take them, and how they are read."""
 
 import re
 from collections.abc import Mapping
 from typing import Any, Final
 
-from intermute.core import limits
+from intermute.core import fences, limits
 from intermute.core.errors import InvalidRequest
+from intermute.core.fences import HeldFence, read_fences
 from intermute.core.once import HEADER, REPEATED_HEADER, Once, Reply
 from intermute.core.operations import Operation
 from intermute.project.handlers.table import COMMANDS
@@ -16,11 +17,12 @@ from intermute.web.showing import shown
 PATTERN: Final = "^[!-~]+$"
 _VISIBLE: Final = re.compile("[!-~]+")
 _HEADER: Final = HEADER.lower()
+_FENCES: Final = fences.HEADER.lower()
 _REPEATED: Final[Mapping[str, str]] = {REPEATED_HEADER: "true"}
 
 
 def takes_key(operation: Operation) -> bool:
-    """Tell whether the header means something to an operation: to whatever changes the project."""
+    """Tell whether the headers mean something to an operation: to whatever changes the project."""
     return operation.input in COMMANDS
 
 
@@ -44,6 +46,12 @@ def once_of(operation: Operation, call: Call, question: Any, principal: Principa
         return Reply(answer.status, answer.body, answer.headers)
 
     return Once.of(key, principal.caller, question, render)
+
+
+def fences_of(operation: Operation, call: Call) -> tuple[HeldFence, ...]:
+    """Return the fences that have to hold for a call to be applied. Raises: InvalidRequest."""
+    values = [value for name, value in call.headers if name == _FENCES] if takes_key(operation) else []
+    return read_fences(values) if values else ()
 
 
 def sent(reply: Reply) -> Answer:

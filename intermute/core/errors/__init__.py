@@ -69,6 +69,7 @@ from intermute.core.errors.reservations import (
     ReservationConflict,
     ReservationEnded,
     ReservationLimit,
+    StaleToken,
     TransferConflict,
     UnknownReservation,
 )
@@ -142,6 +143,7 @@ __all__ = [
     "SettingsInUse",
     "ShuttingDown",
     "StaleForecast",
+    "StaleToken",
     "StaleVersion",
     "StatusRefused",
     "StillReferenced",

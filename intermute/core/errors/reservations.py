@@ -120,6 +120,24 @@ class ReservationEnded(DomainError):
         return {"ended": self.how}
 
 
+class StaleToken(DomainError):
+    """The change came under the fence of a reservation that does not hold; nothing was changed."""
+
+    code = "stale_token"
+
+    def __init__(self, reservation_id: str, reason: str, fence: int | None) -> None:
+        super().__init__()
+        self.reservation_id, self.reason, self.fence = reservation_id, reason, fence
+
+    @property
+    def message(self) -> str:
+        return f"Reservation {self.reservation_id!r} does not hold under the fence in If-Reservation-Token ({self.reason}), and nothing was changed: reserve again, look at what others have changed, then send it under the new fence."
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"reservation_id": self.reservation_id, "reason": self.reason, "fence": self.fence}
+
+
 class TransferConflict(DomainError):
     """The giver holds other reservations that go with this one only while both have one holder; they are listed."""
 

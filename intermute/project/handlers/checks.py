@@ -33,7 +33,7 @@ from intermute.store.reservations import ReservationRow
 
 _ADVICE = {
     Standing.ACTIVE: "It holds: go on.",
-    Standing.UNKNOWN: "No reservation of this project has this id: reserve before you write.",
+    Standing.UNKNOWN: "No reservation that stands has this id here: reserve, and look at what has changed, before you write.",
     Standing.ENDED: "It has ended, and others may write there: reserve again, and look at what has changed, before you write.",
     Standing.NOT_YOURS: "Another agent holds it: ask the holder, or reserve for yourself.",
     Standing.STALE_FENCE: "This is not its fence: read the reservation again, and look at what has changed, before you write.",
@@ -149,7 +149,7 @@ def _validated(
     ended: str | None,
     desk: Desk,
 ) -> Validated:
-    standing = _standing(query.fence, asker, found, ended)
+    standing = standing_of(query.fence, asker, found, ended)
     expires_in_ms = None
     if standing is Standing.ACTIVE and isinstance(found, Reservation):
         expires_in_ms = round((found.deadline_s - desk.now.mono_s) * 1000)
@@ -165,9 +165,10 @@ def _validated(
     )
 
 
-def _standing(
+def standing_of(
     fence: int, asker: AgentId | None, found: Reservation | ReservationRow | None, ended: str | None
 ) -> Standing:
+    """Return what a reservation is worth to whoever comes with this fence and name."""
     if found is None:
         return Standing.UNKNOWN
     if ended is not None:

@@ -21,7 +21,7 @@ import apsw
 import trio
 
 from intermute import __version__, preflight
-from intermute.config import Settings
+from intermute.config import LaneName, Settings
 from intermute.core import limits
 from intermute.core.ids import ProjectName
 from intermute.project.clock import SystemClock
@@ -32,6 +32,7 @@ from intermute.store.directory import DataDirectory, DirectoryRefused
 from intermute.store.hop import thread_hop
 from intermute.store.migrate import known_migrations
 from intermute.web.auth import KeyRing
+from intermute.web.fast_lane import FastLane
 from intermute.web.front import Front
 from intermute.web.gate import Gate
 from intermute.web.health import HealthReport
@@ -257,10 +258,13 @@ async def _supervise(
         web_done = trio.Event()
         bounds = _server_limits(log)
         app = build_app(front, Sockets(front), log)
+        lanes = FastLane(front) if settings.lane is LaneName.FAST else None
 
         async def web(child: Child) -> None:
             async with trio.open_nursery() as nursery:
-                urls = await nursery.start(partial(serve, app, listeners, limits=bounds, stop=stop, log=log))
+                urls = await nursery.start(
+                    partial(serve, app, listeners, limits=bounds, stop=stop, log=log, lanes=lanes)
+                )
                 child.started()
                 log("server.started", addresses=",".join(urls))
             web_done.set()

@@ -19,6 +19,13 @@ class LogFormat(StrEnum):
     JSON = "json"
 
 
+class LaneName(StrEnum):
+    """What answers plain HTTP requests."""
+
+    FAST = "fast"
+    QUART = "quart"
+
+
 @dataclass(frozen=True, slots=True, kw_only=True)
 class Settings:
     """What `serve` was told."""
@@ -29,6 +36,8 @@ class Settings:
     data: Path = DEFAULT_DATA
     keys_file: Path
     log_format: LogFormat = LogFormat.TEXT
+    lane: LaneName = LaneName.FAST
+    """Plain requests are answered without a framework, or everything goes through Quart; the answers are the same."""
     allowed_hosts: frozenset[str] = field(default_factory=frozenset)
     trusts_local: bool = False
     """Local callers need no key, even where other machines reach the address (guarantees.md T4)."""

@@ -15,7 +15,7 @@ from intermute.cli.doctor import doctor
 from intermute.cli.options import data_option
 from intermute.cli.quarantine import quarantine
 from intermute.cli.retention import retention
-from intermute.config import DEFAULT_HOST, DEFAULT_PORT, LogFormat, Settings
+from intermute.config import DEFAULT_HOST, DEFAULT_PORT, LaneName, LogFormat, Settings
 from intermute.core.limits import BATCH_MAX
 from intermute.logs import configure, log
 from intermute.web.keys import KeysRefused, add_key, keys_path
@@ -76,13 +76,17 @@ def cli(context: click.Context) -> None:
     is_flag=True,
     help="Let local callers in without a key although other machines reach --host.",
 )
+@click.option(
+    "--lane", default="fast", show_default=True, type=click.Choice([each.value for each in LaneName]),
+    help="Answer plain requests without a framework, or everything through Quart.",
+)  # fmt: skip
 @click.option("--log-format", default="text", show_default=True, type=click.Choice([each.value for each in LogFormat]))
 @click.option(
     "--batch-max", default=BATCH_MAX, hidden=True, type=click.IntRange(1, BATCH_MAX), help="Commands in one commit."
 )
 def serve(
     host: str, port: int, data: Path, socket: Path | None, keys_file: Path | None, allow_host: tuple[str, ...],
-    trust_local_callers: bool, log_format: str, batch_max: int,
+    trust_local_callers: bool, lane: str, log_format: str, batch_max: int,
 ) -> None:  # fmt: skip
     """Serve until SIGTERM or SIGINT."""
     settings = Settings(
@@ -93,6 +97,7 @@ def serve(
         keys_file=keys_file or keys_path(os.environ),
         allowed_hosts=frozenset(allow_host),
         trusts_local=trust_local_callers,
+        lane=LaneName(lane),
         log_format=LogFormat(log_format),
         batch_max=batch_max,
     )

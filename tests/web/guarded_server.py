@@ -16,7 +16,17 @@ from quart_trio import QuartTrio
 from wsproto.connection import Connection, ConnectionType
 from wsproto.events import CloseConnection, Event, TextMessage
 
-from intermute.web.server import Listener, ServerLimits, open_tcp_listener, serve
+from intermute.web.server import (
+    Answering,
+    Lane,
+    LaneFor,
+    Listener,
+    PlainHead,
+    PlainReply,
+    ServerLimits,
+    open_tcp_listener,
+    serve,
+)
 
 HEAD = b"Host: 127.0.0.1\r\n"
 UPGRADE = (
@@ -164,8 +174,9 @@ async def running(
     app: Any,  # Any: Quart's own type of an application and ASGI's are the same thing under two names.
     limits: ServerLimits | None = None,
     listener: Listener | None = None,
+    lanes: LaneFor | None = None,
 ) -> AsyncIterator[Running]:
-    """Serve the application until the block ends."""
+    """Serve the application until the block ends, beside it a plain lane if there is one."""
     limits = limits or ServerLimits()
     async with trio.open_nursery() as nursery:
         server = Running(listener or open_tcp_listener("127.0.0.1", 0, limits=limits), trio.Event(), nursery)
@@ -173,7 +184,8 @@ async def running(
         def log(event: str, **fields: object) -> None:
             server.log.append((event, fields))
 
-        await nursery.start(partial(serve, app, [server.listener], limits=limits, stop=server.stop, log=log))
+        serving = partial(serve, app, [server.listener], limits=limits, stop=server.stop, log=log, lanes=lanes)
+        await nursery.start(serving)
         try:
             yield server
         finally:
@@ -245,6 +257,41 @@ def toy_app(gate: trio.Event | None = None) -> ASGIFramework:
         await (http if scope["type"] == "http" else sockets)(scope, receive, send)
 
     return app
+
+
+class ToyLane:
+    """A plain lane for some paths of the applications here; what it answers ends with `by lane`."""
+
+    def __init__(self, gate: trio.Event | None = None) -> None:
+        self._gate = gate
+        self.left = trio.Event()
+        """Set once somebody has left before the answer."""
+
+    def __call__(self, *_who: object) -> Lane:
+        return self._find
+
+    def _find(self, head: PlainHead) -> Answering | None:
+        async def answer(body: bytes) -> PlainReply:
+            match head.path:
+                case "/slow":
+                    assert self._gate is not None
+                    try:
+                        await self._gate.wait()
+                    except trio.Cancelled:
+                        self.left.set()
+                        raise
+                case "/crash":
+                    raise RuntimeError("crashed on purpose")
+                case "/large":
+                    return PlainReply(200, "text/plain", b"x" * int(head.query))
+                case "/nothing":
+                    return PlainReply(204, None, b"")
+                case "/seen":
+                    return PlainReply(200, "application/json", json.dumps([head.query, head.headers]).encode())
+            return PlainReply(200, "text/plain", body + b" by lane", [("X-Path", head.path)])
+
+        known = {"/health", "/echo", "/slow", "/crash", "/large", "/nothing", "/seen"}
+        return answer if head.path in known else None
 
 
 def quart_app() -> QuartTrio:

@@ -5,6 +5,19 @@
 
 from intermute.web.server.limits import ServerLimits
 from intermute.web.server.listeners import Listener, ListenError, open_tcp_listener, open_unix_listener
-from intermute.web.server.serving import serve
+from intermute.web.server.plain import Answering, Lane, PlainHead, PlainReply
+from intermute.web.server.serving import LaneFor, serve
 
-__all__ = ["ListenError", "Listener", "ServerLimits", "open_tcp_listener", "open_unix_listener", "serve"]
+__all__ = [
+    "Answering",
+    "Lane",
+    "LaneFor",
+    "ListenError",
+    "Listener",
+    "PlainHead",
+    "PlainReply",
+    "ServerLimits",
+    "open_tcp_listener",
+    "open_unix_listener",
+    "serve",
+]

@@ -22,6 +22,7 @@ from intermute.web.server.application import Application
 from intermute.web.server.framing import Refused, StrictConnection, check_upgrade, wants_websocket
 from intermute.web.server.limits import ServerLimits
 from intermute.web.server.listeners import Peer
+from intermute.web.server.plain import Lane, PlainConnection
 from intermute.web.server.responder import CONFIG, Responder
 from intermute.web.server.streams import CONTEXT, STREAM_ID, GuardedHTTPStream, GuardedWSStream
 from intermute.web.server.wire import Wire
@@ -41,8 +42,10 @@ class Connection:
         addresses: tuple[Address | None, Address | None],
         limits: ServerLimits,
         log: Log,
+        lane: Lane | None = None,
     ) -> None:
         self._app = app
+        self._plain = PlainConnection(wire, limits, lane) if lane is not None else None
         self._wire = wire
         self._peer = peer
         self._client, self._server = addresses
@@ -78,7 +81,9 @@ class Connection:
     def stop(self) -> None:
         """End the connection after the request in hand; at once, if there is none. WebSockets end themselves."""
         self._is_stopping = self._responder.is_last = True
-        if self._is_idle:
+        if self._plain is not None:
+            self._plain.is_last = True
+        if self._is_idle and (self._plain is None or self._plain.is_idle):
             self._reading.cancel()
 
     async def _run(self) -> None:
@@ -87,7 +92,8 @@ class Connection:
             self._application = Application(self._app, nursery, self._peer, self._limits, self._report, self._app_done)
             with self._reading:
                 try:
-                    await self._serve_requests()
+                    if await self._serve_plain(nursery):
+                        await self._serve_requests()
                 except Refused as refusal:
                     await self._responder.refuse(refusal)
             if self._stream is not None:
@@ -96,6 +102,16 @@ class Connection:
             if self._wire.is_stalled:
                 self._log("connection.stalled", **self._describe())
             nursery.cancel_scope.deadline = trio.current_time() + self._limits.farewell_timeout_s
+
+    async def _serve_plain(self, nursery: trio.Nursery) -> bool:
+        """Serve plain requests as long as there are only such; False at the connection's end. Raises: Refused."""
+        if self._plain is None:
+            return True
+        rest = await self._plain.serve(nursery)
+        self._plain = None
+        if rest is not None:
+            self._h11.receive_data(rest)
+        return rest is not None
 
     async def _serve_requests(self) -> None:
         while (request := await self._next_request()) is not None:

@@ -34,6 +34,9 @@ class ServerLimits:
     # The whole request body, but for the time in which the application lets it wait (guarantees.md T9).
     body_timeout_s: float = 15.0
 
+    # The body of a plain request (plain.py): what agents send, and one read from the socket; larger ones come by the other way.
+    plain_body_bytes: int = 64 * KIB
+
     # One read from the socket. Also the most that is held of requests sent ahead of their turn.
     receive_bytes: int = 64 * KIB
     # Events handed to the application and not yet taken; reading stops when either bound is met.

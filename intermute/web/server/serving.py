@@ -13,10 +13,14 @@ from hypercorn.utils import parse_socket_addr
 
 from intermute.web.server.crowd import Crowd, origin_of
 from intermute.web.server.framing import refusal_body, refusal_headers
-from intermute.web.server.guard import Connection
+from intermute.web.server.guard import Address, Connection
 from intermute.web.server.limits import ServerLimits
-from intermute.web.server.listeners import Listener
+from intermute.web.server.listeners import Listener, Peer
+from intermute.web.server.plain import Lane
 from intermute.web.server.wire import Wire
+
+LaneFor = Callable[[Peer, Address | None, Address | None], Lane]
+"""Makes the plain lane of a connection from who is at its other end, and from the addresses of both ends."""
 
 # Out of descriptors or memory: passes when connections end. The list and the wait are trio.serve_listeners's.
 _CAPACITY_ERRNOS = frozenset({errno.EMFILE, errno.ENFILE, errno.ENOMEM, errno.ENOBUFS})
@@ -32,18 +36,20 @@ async def serve(
     limits: ServerLimits,
     stop: trio.Event,
     log: Callable[..., None],
+    lanes: LaneFor | None = None,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve the application until `stop` is set; then finish the requests in hand, within the graceful timeout.
 
     Args:
         log: called with an event name and fields, from the trio thread.
+        lanes: makes the plain lane of a connection; without it all requests go to the application.
         task_status: started with the URLs, when connections are being accepted.
 
     Resources: closes the listeners, however it ends.
     Cancellation: every connection is aborted.
     """
-    server = _Server(app, limits, log)
+    server = _Server(app, limits, log, lanes)
     try:
         async with trio.open_nursery() as connections:
             async with trio.open_nursery() as accepting:
@@ -62,8 +68,11 @@ async def serve(
 class _Server:
     """The connections of one `serve`, and their bound."""
 
-    def __init__(self, app: ASGIFramework, limits: ServerLimits, log: Callable[..., None]) -> None:
+    def __init__(
+        self, app: ASGIFramework, limits: ServerLimits, log: Callable[..., None], lanes: LaneFor | None
+    ) -> None:
         self._app = app
+        self._lanes = lanes
         self._limits = limits
         self._log = log
         self._connections: set[Connection] = set()
@@ -108,7 +117,8 @@ class _Server:
             self._log_sometimes("server.crowded", address=origin, open=self._limits.connections_per_address_max)
             nursery.start_soon(self._refuse, wire)
         else:
-            connection = Connection(self._app, wire, peer, (client, server), self._limits, self._log)
+            lane = None if self._lanes is None else self._lanes(peer, client, server)
+            connection = Connection(self._app, wire, peer, (client, server), self._limits, self._log, lane)
             self._connections.add(connection)
             nursery.start_soon(self._run, connection, origin)
 

@@ -14,7 +14,7 @@ from quart.wrappers import Request, Websocket
 from quart_trio import QuartTrio
 from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
-from werkzeug.routing import RequestRedirect, WebsocketMismatch
+from werkzeug.routing import PathConverter, RequestRedirect, WebsocketMismatch
 
 from intermute.core.errors import (
     BodyTooLarge,
@@ -37,6 +37,12 @@ VERSIONS: Final = ("/api/", "/api/v1/")
 """Both prefixes are the same interface (docs/api.md, versioning)."""
 
 
+class _Rest(PathConverter):
+    """The rest of a path, whatever is in it: Werkzeug's own stops at a line break, and who sends one would hear of no route."""
+
+    regex = r"[^/](?s:.*?)"
+
+
 def build_app(front: Front, sockets: Sockets, log: Callable[..., None]) -> QuartTrio:
     """Return the application that carries calls between the server and the front."""
     app = QuartTrio("intermute", static_folder=None)
@@ -46,6 +52,7 @@ def build_app(front: Front, sockets: Sockets, log: Callable[..., None]) -> Quart
         RESPONSE_TIMEOUT=None,
         PROPAGATE_EXCEPTIONS=False,
     )
+    app.url_map.converters["path"] = _Rest
     app.url_map.merge_slashes = True
     app.url_map.strict_slashes = False
     for operation in OPERATIONS:

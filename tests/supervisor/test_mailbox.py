@@ -65,10 +65,8 @@ async def test_ask_answered_returns_the_reply(box: Box, nursery: trio.Nursery) -
     assert asker.outcome == "A"
 
 
-@pytest.mark.parametrize("is_cancelled_first", [True, False])
-async def test_reply_in_the_step_of_the_cancellation_is_heard_once(
-    box: Box, nursery: trio.Nursery, is_cancelled_first: bool
-) -> None:
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_reply_at_the_cancellation_is_heard_once(box: Box, nursery: trio.Nursery, is_first: bool) -> None:
     """It goes to the asker or, where that one is on its way out already, to whom it has named for this."""
     heard: list[str] = []
     scope = trio.CancelScope()
@@ -82,13 +80,13 @@ async def test_reply_in_the_step_of_the_cancellation_is_heard_once(
     [envelope] = await box.take(10)
     envelope.begin()
 
-    if is_cancelled_first:
+    if is_first:
         scope.cancel()
     envelope.answer("A")
     scope.cancel()
     await wait_all_tasks_blocked()
 
-    assert heard == (["A"] if is_cancelled_first else ["asker A"])
+    assert heard == (["A"] if is_first else ["asker A"])
 
 
 async def test_ask_refused_raises_that_error_alone(box: Box, nursery: trio.Nursery) -> None:

@@ -24,6 +24,7 @@ from histories import take_history
 from kills import AT_RANDOM, LIVES_OF_A_PROJECT, run_kills
 from power_cuts import cut_often
 from server_process import ServerProcess
+from throwing import OPTIONS, prepare, throw_packets
 
 Figures = dict[str, Any]  # Any: whatever JSON holds.
 
@@ -137,12 +138,24 @@ def cases(root: Path, seed: int, count: int) -> Figures:
     }  # fmt: skip
 
 
+def packets(root: Path, seed: int, count: int) -> Figures:
+    """Throw this many packets at one process."""
+    prepare(root)
+    with ServerProcess(root, *OPTIONS) as server:
+        thrown = throw_packets(server, seed, count)
+    return {
+        "packets": thrown.packets, "answers": dict(sorted(thrown.answers.items())), "bystander_messages": thrown.rounds,
+        "rss_growth_mib": thrown.rss_growth_mib, "problems": thrown.problems[:_PROBLEMS_MAX],
+    }  # fmt: skip
+
+
 _PARTS: Final[dict[str, tuple[Callable[[Path, int, int], Figures], int, str]]] = {
     "walk": (walk, 1, "fail every n-th disk operation in every way"),
     "cuts": (cuts, 10_000, "power cuts"),
     "histories": (histories, 500, "concurrent histories of reservations"),
     "kills": (kills, 1_000, "kills of the service"),
     "cases": (cases, 50_000, "requests made from the OpenAPI document"),
+    "packets": (packets, 100_000, "mutated packets of HTTP and WebSocket"),
 }
 
 

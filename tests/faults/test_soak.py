@@ -6,7 +6,7 @@ from pathlib import Path
 import pytest
 import soak
 
-_LEFT_OUT = ["--histories", "0", "--kills", "0", "--cases", "0"]
+_LEFT_OUT = ["--histories", "0", "--kills", "0", "--cases", "0", "--packets", "0"]
 
 
 def test_soak_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:

@@ -32,7 +32,7 @@ demo: $(READY)   ## three agents share this repository; watch them collide and t
 bench: $(READY)  ## the benchmark: start-up, memory, lock table, claims, durable reservations
 	$(BIN)/python -m loadtest $(ARGS)
 
-soak: $(READY)   ## the fault tests at length: disk, power cuts, histories, kills (shorter: ARGS="--kills 50 --cuts 500")
+soak: $(READY)   ## the fault tests at length: disk, power cuts, histories, kills, API cases, packets (shorter: ARGS="--kills 50 --cuts 500")
 	PYTHONPATH=.:tests/process:tests/project $(BIN)/python tests/faults/soak.py $(ARGS)
 
 lint: $(READY)   ## format and fix what can be fixed

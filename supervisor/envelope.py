@@ -80,7 +80,7 @@ class Envelope(Generic[Req, Rep]):
     """
 
     __slots__ = (
-        "_error", "_is_abandoned", "_reply", "_settled", "asked_at_s", "deadline_s", "is_control", "phase", "request", "share",
+        "_error", "_is_abandoned", "_settled", "asked_at_s", "deadline_s", "is_control", "phase", "reply", "request", "share",
     )  # fmt: skip
 
     def __init__(
@@ -93,7 +93,8 @@ class Envelope(Generic[Req, Rep]):
         self.is_control = is_control
         self.phase = Phase.WAITING
         self._is_abandoned = False
-        self._reply: tuple[Rep] | None = None
+        self.reply: tuple[Rep] | None = None
+        """What the owner has answered, if it has."""
         self._error: Exception | None = None
         self._settled = trio.Event()
 
@@ -124,7 +125,7 @@ class Envelope(Generic[Req, Rep]):
     def answer(self, value: Rep) -> None:
         """Settle it with a reply; an asker that has gone does not mind."""
         self._assert_taken()
-        self._reply = (value,)
+        self.reply = (value,)
         self._settle()
 
     def refuse(self, error: Exception) -> None:
@@ -162,8 +163,8 @@ class Envelope(Generic[Req, Rep]):
     def outcome(self) -> Rep:
         """Return the reply or raise the error; once, after it was settled."""
         assert self.phase is Phase.SETTLED, "no outcome yet"
-        if self._reply is not None:
-            return self._reply[0]
+        if self.reply is not None:
+            return self.reply[0]
         error, self._error = self._error, None
         assert error is not None, "the outcome was fetched before"
         try:

@@ -68,13 +68,21 @@ class Mailbox(Generic[Req, Rep]):
     # ---- the askers' part
 
     async def ask(
-        self, request: Req, *, timeout_s: float, share: Hashable | None = None, is_needed: bool = False
+        self,
+        request: Req,
+        *,
+        timeout_s: float,
+        share: Hashable | None = None,
+        is_needed: bool = False,
+        on_unheard: Callable[[Rep], None] | None = None,
     ) -> Rep:
         """Queue the request and return the owner's answer.
 
         Args:
             share: whose part of the room it takes; None takes any free place.
             is_needed: it may use the reserve.
+            on_unheard: told of a reply that came in the very step in which the asker was cancelled: the owner took it for
+                heard, and nobody has it.
 
         Raises (always one error, never a group, since there is no nursery here):
             MailboxFull, MailboxClosed: at once; the request was not run. MailboxClosed also later, on park and stop.
@@ -83,21 +91,25 @@ class Mailbox(Generic[Req, Rep]):
             RequestLost: the run ended after `commit_started`; the outcome is unknown.
             Exception: whatever the owner gave to `Envelope.refuse`.
 
-        Cancellation: a request that waits is withdrawn; a taken one turns unwanted.
+        Cancellation: a request that waits is withdrawn; a taken one turns unwanted, and a reply may go to `on_unheard`.
         """
         assert timeout_s >= 0, "a deadline lies ahead"
         envelope: Envelope[Req, Rep] = Envelope(request, trio.current_time() + timeout_s, share=share)
         assert not envelope.is_told, "a deadline is finite"
         self._put(envelope, is_needed=is_needed)
+        is_awake = False
         try:
             with trio.move_on_at(envelope.deadline_s):
                 await envelope.wait_settled()
+            is_awake = True
             if envelope.phase is not Phase.SETTLED:
                 raise AskTimeout(self.name, timeout_s, was_taken=envelope.phase is not Phase.WAITING)
             return envelope.outcome()
         finally:
             envelope.abandon()
             self._waiting.remove(envelope)
+            if not is_awake and on_unheard is not None and (reply := envelope.reply) is not None:
+                on_unheard(reply[0])
 
     def tell(self, request: Req) -> None:
         """Queue a request that nobody waits for.

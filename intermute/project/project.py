@@ -43,7 +43,7 @@ from intermute.project.handlers.liveness import Tick
 from intermute.project.handlers.table import COMMANDS, LONG_QUERIES, LONG_READS, QUERIES
 from intermute.project.handlers.turns import Queued
 from intermute.project.hub import Hub
-from intermute.project.lobby import Lobby, wait_for_turn
+from intermute.project.lobby import Lobby, let_go, wait_for_turn
 from intermute.project.mail import ProjectMailbox, Request
 from intermute.project.room import Room
 from intermute.project.shares import Crowd, is_release, share_of
@@ -165,7 +165,9 @@ class Project:
             raise StorageUnavailable(max(1.0, self.breaker.snapshot(now_s).retry_after_s))
         is_probe = self.breaker.state(now_s) is BreakerState.HALF_OPEN
         try:
-            return await self.mailbox.ask(request, timeout_s=limits.ASK_TIMEOUT_S, share=share, is_needed=is_needed)
+            return await self.mailbox.ask(
+                request, timeout_s=limits.ASK_TIMEOUT_S, share=share, is_needed=is_needed, on_unheard=self._forget
+            )
         except MailboxFull as full:
             raise Overloaded(full.delay_s, is_share=full.is_share) from None
         except MailboxClosed as closed:
@@ -183,6 +185,11 @@ class Project:
             # A refusal says nothing about storage, so the probe's permit goes back; an outcome has used it up already.
             if is_probe:
                 self.breaker.release_probe()
+
+    def _forget(self, reply: object) -> None:
+        """Take in that nobody has heard a reply: who does not know that it waits is not to stand in the queue."""
+        if isinstance(reply, Queued):
+            let_go(self, reply.ticket)
 
     def is_poison(self, request: Request) -> bool:
         """Tell whether a request has crashed the actor too often to be tried now."""

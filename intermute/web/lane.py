@@ -11,10 +11,11 @@ from typing import Any, Final, cast
 import msgspec
 from quart import Response, g, has_request_context, request, websocket
 from quart.wrappers import Request, Websocket
+from quart.wrappers.base import BaseRequestWebsocket
 from quart_trio import QuartTrio
-from werkzeug.exceptions import HTTPException, RequestEntityTooLarge
+from werkzeug.exceptions import BadHost, HTTPException, RequestEntityTooLarge
 from werkzeug.exceptions import MethodNotAllowed as WrongMethod
-from werkzeug.routing import RequestRedirect, WebsocketMismatch
+from werkzeug.routing import MapAdapter, PathConverter, RequestRedirect, WebsocketMismatch
 
 from intermute.core.errors import (
     BodyTooLarge,
@@ -37,15 +38,35 @@ VERSIONS: Final = ("/api/", "/api/v1/")
 """Both prefixes are the same interface (docs/api.md, versioning)."""
 
 
+class _Rest(PathConverter):
+    """The rest of a path, whatever is in it: Werkzeug's own stops at a line break, and who sends one would hear of no route."""
+
+    regex = r"[^/](?s:.*?)"
+
+
+class _Lane(QuartTrio):
+    """Quart, with a Host that is no host name left to our gate, which has a word for it."""
+
+    def create_url_adapter(self, request: BaseRequestWebsocket | None) -> MapAdapter | None:
+        """Return what finds the route, which no Host decides. Quart's own fails before anything of ours is asked."""
+        try:
+            return super().create_url_adapter(request)
+        except BadHost:
+            assert request is not None, "there is no server name configured that could be bad"
+            query = request.query_string.decode("latin-1")
+            return self.url_map.bind("invalid", None, None, request.scheme, request.method, request.path, query)
+
+
 def build_app(front: Front, sockets: Sockets, log: Callable[..., None]) -> QuartTrio:
     """Return the application that carries calls between the server and the front."""
-    app = QuartTrio("intermute", static_folder=None)
+    app = _Lane("intermute", static_folder=None)
     app.config.update(
         MAX_CONTENT_LENGTH=BODY_BYTES_MAX,
         BODY_TIMEOUT=None,  # The server's guard has it (web/server/limits.py), and answers 408.
         RESPONSE_TIMEOUT=None,
         PROPAGATE_EXCEPTIONS=False,
     )
+    app.url_map.converters["path"] = _Rest
     app.url_map.merge_slashes = True
     app.url_map.strict_slashes = False
     for operation in OPERATIONS:

@@ -185,7 +185,8 @@ def _describe(operation: Operation) -> tuple[Json, dict[str, Any]]:
             if status.startswith("2"):
                 answer["headers"] = {**answer.get("headers", {}), **_REPEATED}
     if operation.takes_body:
-        body: Json = {"type": "object", "properties": properties}
+        # What the original's clients send besides (`LEGACY_FIELDS`) is taken, but nobody is to begin with it.
+        body: Json = {"type": "object", "properties": properties, "additionalProperties": False}
         if required:
             body["required"] = required
         described["requestBody"] = {

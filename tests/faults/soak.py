@@ -17,16 +17,21 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from api_cases import run_cases
 from disk_walk import FAULTS, count_operations, problems
 from failing_server import POINTS
 from histories import take_history
 from kills import AT_RANDOM, LIVES_OF_A_PROJECT, run_kills
 from power_cuts import cut_often
+from server_process import ServerProcess
+from throwing import OPTIONS, prepare, throw_packets
 
 Figures = dict[str, Any]  # Any: whatever JSON holds.
 
 CUTS_OF_A_RECORDING: Final = 500
 """Cuts of one recorded run before another one is recorded."""
+_PROBLEMS_MAX: Final = 100
+"""Problems of one part in the report, where a single defect may give thousands."""
 _ENDS: Final = tuple(
     f"{action} {point} {{number}}"
     for action in ("kill", "crash")
@@ -122,11 +127,35 @@ def kills(root: Path, seed: int, count: int) -> Figures:
     }  # fmt: skip
 
 
+def cases(root: Path, seed: int, count: int) -> Figures:
+    """Send this many requests made from the OpenAPI document."""
+    with ServerProcess(root) as server:
+        tried = run_cases(server.url, seed, count)
+        faults = [line[:500] for line in server.lines if '"level": "error"' in line]
+    return {
+        "cases": tried.cases, "statuses": dict(sorted(tried.statuses.items())), "operations": len(tried.operations),
+        "operations_accepted": len(tried.accepted), "problems": [*tried.problems, *faults][:_PROBLEMS_MAX],
+    }  # fmt: skip
+
+
+def packets(root: Path, seed: int, count: int) -> Figures:
+    """Throw this many packets at one process."""
+    prepare(root)
+    with ServerProcess(root, *OPTIONS) as server:
+        thrown = throw_packets(server, seed, count)
+    return {
+        "packets": thrown.packets, "answers": dict(sorted(thrown.answers.items())), "bystander_messages": thrown.rounds,
+        "rss_growth_mib": thrown.rss_growth_mib, "problems": thrown.problems[:_PROBLEMS_MAX],
+    }  # fmt: skip
+
+
 _PARTS: Final[dict[str, tuple[Callable[[Path, int, int], Figures], int, str]]] = {
     "walk": (walk, 1, "fail every n-th disk operation in every way"),
     "cuts": (cuts, 10_000, "power cuts"),
     "histories": (histories, 500, "concurrent histories of reservations"),
     "kills": (kills, 1_000, "kills of the service"),
+    "cases": (cases, 50_000, "requests made from the OpenAPI document"),
+    "packets": (packets, 100_000, "mutated packets of HTTP and WebSocket"),
 }
 
 

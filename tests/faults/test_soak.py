@@ -6,11 +6,13 @@ from pathlib import Path
 import pytest
 import soak
 
+_LEFT_OUT = ["--histories", "0", "--kills", "0", "--cases", "0", "--packets", "0"]
+
 
 def test_soak_reports(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     """A very short run of the parts in process finds nothing and says what it has tried."""
     report = tmp_path / "report.json"
-    sizes = ["--walk", "400", "--cuts", "5", "--histories", "0", "--kills", "0"]
+    sizes = ["--walk", "400", "--cuts", "5", *_LEFT_OUT]
 
     assert soak.main([*sizes, "--seed", "7", "--report", str(report)]) == 0
 
@@ -24,5 +26,4 @@ def test_soak_fails_if_a_part_finds_something(tmp_path: Path, monkeypatch: pytes
     """Control: one problem makes the exit code 1."""
     monkeypatch.setitem(soak._PARTS, "cuts", (lambda *_: {"problems": ["lost"]}, 1, "a part that finds something"))
 
-    nothing_else = ["--walk", "0", "--histories", "0", "--kills", "0"]
-    assert soak.main([*nothing_else, "--report", str(tmp_path / "report.json")]) == 1
+    assert soak.main(["--walk", "0", *_LEFT_OUT, "--report", str(tmp_path / "report.json")]) == 1

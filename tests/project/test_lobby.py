@@ -176,6 +176,25 @@ async def test_call_that_hangs_up_before_it_waits_leaves_no_ghost(service: Servi
     assert await tickets(service) == []
 
 
+async def test_call_that_hangs_up_at_the_very_decision_leaves_no_ghost(
+    service: Service, autojump_clock: MockClock
+) -> None:
+    """Nor is who goes in the step in which it is answered that it waits: the actor takes it for there, and it never hears."""
+    await taken(service)
+    async with trio.open_nursery() as nursery:
+        first = Call(nursery, service, wish())
+        await wait_all_tasks_blocked()
+        gone = Call(nursery, service, wish())  # Tells nobody anything new, so it is answered where it is decided.
+        service.clock.at_reading = gone.scope.cancel
+        await wait_all_tasks_blocked()
+        service.clock.at_reading = None
+        assert gone.scope.cancelled_caught
+        assert len(await tickets(service)) == 1
+        first.scope.cancel()
+
+    assert await tickets(service) == []
+
+
 async def test_place_is_kept_while_another_call_waits_for_it(service: Service, autojump_clock: MockClock) -> None:
     """A client that gives up and sends the same again, before we know, keeps its place in the queue."""
     held = await taken(service)

@@ -65,6 +65,30 @@ async def test_ask_answered_returns_the_reply(box: Box, nursery: trio.Nursery) -
     assert asker.outcome == "A"
 
 
+@pytest.mark.parametrize("is_first", [True, False])
+async def test_reply_at_the_cancellation_is_heard_once(box: Box, nursery: trio.Nursery, is_first: bool) -> None:
+    """It goes to the asker or, where that one is on its way out already, to whom it has named for this."""
+    heard: list[str] = []
+    scope = trio.CancelScope()
+
+    async def ask() -> None:
+        with scope:
+            heard.append("asker " + await box.ask("a", timeout_s=100, on_unheard=heard.append))
+
+    nursery.start_soon(ask)
+    await wait_all_tasks_blocked()
+    [envelope] = await box.take(10)
+    envelope.begin()
+
+    if is_first:
+        scope.cancel()
+    envelope.answer("A")
+    scope.cancel()
+    await wait_all_tasks_blocked()
+
+    assert heard == (["A"] if is_first else ["asker A"])
+
+
 async def test_ask_refused_raises_that_error_alone(box: Box, nursery: trio.Nursery) -> None:
     """A refusal arrives as the very error, in no group."""
     [asker] = await ask_soon(nursery, box, "a")

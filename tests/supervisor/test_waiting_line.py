@@ -156,7 +156,7 @@ def check_shares(line: WaitingLine[str, str], steps: list[tuple[str, int]]) -> N
             envelope: Envelope[str, str] = Envelope("x", 1e9, share=share)
             is_added = line.add(envelope, is_needed=False)
             assert is_added == (before[share] < CAPACITY - sum(before.values()))
-            assert len(line) < CAPACITY, "a newcomer finds a place"
+            assert len(line) < CAPACITY or not (is_added and before[share]), "only a newcomer takes the last place"
             continue
         taken = Counter(each.share for each in line.pop(number))
         assert sum(taken.values()) == min(number, sum(before.values()))

@@ -39,6 +39,7 @@ def test_host_that_names_this_server_passes(server: ServerProcess, host: str) ->
         "127.0.0.1:{port}:{port}", "localhost:{port} evil.example", "localhost\xa0:{port}", "l\xf6calhost:{port}", "[::1]",
         "0177.0.0.1:{port}", "0x7f.0.0.1:{port}", "127.0.0.01:{port}", "[0:0:0:0:0:0:0:1]:{port}", "[::]:{port}", "*:{port}",
         "localhost:{port}?", "localhost:{port}#", "//localhost:{port}", "http://localhost:{port}", "localhost:99999",
+        "a" * 64 + ":{port}", "a..b:{port}", "localhost" * 200, "\xe9" * 64,
     ],
 )  # fmt: skip
 def test_host_that_names_another_server_is_refused(server: ServerProcess, host: str) -> None:
@@ -51,7 +52,10 @@ def test_host_that_names_another_server_is_refused(server: ServerProcess, host: 
         assert body["message"]
 
 
-@pytest.mark.parametrize(("host", "status"), [("evil.example", 421), ("127.0.0.1.evil.example", 421), ("\xff", 421)])
+@pytest.mark.parametrize(
+    ("host", "status"),
+    [("evil.example", 421), ("127.0.0.1.evil.example", 421), ("\xff", 421), ("a" * 64, 421), ("a..b", 421)],
+)
 def test_host_is_judged_before_a_socket_is_opened(server: ServerProcess, host: str, status: int) -> None:
     """A page that rebinds its name gets no WebSocket either: an HTTP answer, and no 101."""
     lines = ["GET /ws/events HTTP/1.1", f"Host: {host}:{server.port}", *HANDSHAKE]

@@ -267,9 +267,20 @@ def test_dangerous_text_is_only_text(client: httpx.Client, project: str) -> None
     assert [message["body"] for message in received] == texts
 
 
-@pytest.mark.parametrize("path", ["/api/inbox/%00", "/api/agents/%0a", "/api/messages/%1b/ack"])
+@pytest.mark.parametrize(
+    "path",
+    [
+        "/api/inbox/%00",
+        "/api/agents/%0a",
+        "/api/messages/%1b/ack",
+        "/api/specs/a%0Ab",
+        "/api/specs/a%0a",
+        "/api/specs/a%0ab/tree",
+        "/api/inbox/x%0a/counts",
+    ],
+)
 def test_control_characters_in_a_path_are_refused(client: httpx.Client, project: str, path: str) -> None:
-    """A path decodes to text of one line, or is refused."""
+    """A path decodes to text of one line, or is refused by the operation that it is about."""
     method = "POST" if path.endswith("ack") else "GET"
 
     refusal(client.request(method, path, params={"project": project}), 400, "invalid_request")

@@ -23,7 +23,8 @@ from intermute.logs import log as write_log
 
 START_TIMEOUT_S: Final = 30.0  # seconds until requests are answered; half of one is usual.
 _STOP_GRACE_S: Final = 8.0  # seconds in which everything is closed in order.
-_STOP_CUT_S: Final = 1.5  # seconds more, after what is left has been cancelled; both together stay below ten.
+_STOP_CUT_S: Final = 1.0  # seconds more, after what is left has been cancelled.
+_JOIN_S: Final = 0.5  # seconds for the thread itself; all three together stay below ten.
 KEYS_FILE: Final = "keys.yaml"
 """The keys file, in the data directory unless the host names another."""
 
@@ -87,7 +88,7 @@ class Server:
             except trio.RunFinishedError:
                 break
             self._ended.wait(patience_s)
-        self._thread.join(_STOP_CUT_S)
+        self._thread.join(_JOIN_S)
         if self._thread.is_alive():
             raise StopTimedOut
 

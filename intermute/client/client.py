@@ -7,6 +7,8 @@ from contextlib import AbstractAsyncContextManager
 from types import TracebackType
 from typing import Any, Self, TypeVar
 
+import httpx
+
 from intermute.client.agents import Agents
 from intermute.client.background import Background
 from intermute.client.calls import Calls, new_key
@@ -44,18 +46,19 @@ class Client:
         environment: Mapping[str, str] = os.environ,
         make_key: Callable[[], str] = new_key,
         chance: Callable[[], float] = random.random,
+        carrier: httpx.AsyncBaseTransport | None = None,
     ) -> None:
-        """Raises: BadSettings."""
+        """Raises: BadSettings. The last three are for tests: how keys are made, what spreads pauses, what replaces sockets."""
         self.settings = settings_from(
             environment, url=url, api_key=api_key, project=project, agent_name=agent_name, timeout_s=timeout_s,
             retries=retries,
         )  # fmt: skip
-        self._make_key, self._chance = make_key, chance
+        self._make_key, self._chance, self._carrier = make_key, chance, carrier
 
     async def __aenter__(self) -> Self:
         self._background = Background()
         nursery = await self._background.__aenter__()
-        self._transport = Transport(self.settings, self._chance)
+        self._transport = Transport(self.settings, self._chance, self._carrier)
         self._calls = calls = Calls(self.settings, self._transport, self._make_key, self._chance)
         self.agents = Agents(calls, nursery)
         self.messages, self.inbox, self.threads = Messages(calls), Inbox(calls), Threads(calls)

@@ -13,16 +13,13 @@ from urllib.parse import quote, urlencode
 import msgspec
 import trio
 
-from intermute.client.background import Background
 from intermute.client.calls import Calls
 from intermute.client.errors import NoAnswer, NotIntermute, Told
 from intermute.client.retrying import is_passing, pause_s
 from intermute.client.stream import Stream, StreamEnded, open_stream
 from intermute.core.api.checks import Checked, CheckTargets
 
-QUIET_S: Final = 20.0  # seconds without an event after which the server is asked whether it is there.
 PATIENCE_S: Final = 300.0  # seconds without a connection after which the reader is told.
-_ANSWERS_WITHIN_S: Final = 10.0  # seconds.
 _LASTED_S: Final = 5.0  # seconds after which a connection counts as a good one, though nothing came.
 _NO_PATH: Final = "intermute/head"
 """Any literal path: a check of it tells where the log stands, whatever it finds."""
@@ -47,18 +44,15 @@ class Events:
     Kept with what was made of the event, the cursor is where another reader goes on after a crash.
     """
 
-    def __init__(
-        self, calls: Calls, nursery: trio.Nursery, path: str, query: Mapping[str, str], patience_s: float
-    ) -> None:
+    def __init__(self, calls: Calls, path: str, query: Mapping[str, str], patience_s: float) -> None:
         self.cursor = 0
         self.connections = 0
         """How often a socket was opened."""
-        self._calls, self._nursery, self._path, self._query = calls, nursery, path, query
+        self._calls, self._path, self._query = calls, path, query
         self._patience_s = patience_s
         self._stream: Stream | None = None
         self._opened_s = self._sound_s = trio.current_time()
         self._failures = 0
-        self._received, self._is_waiting = 0, False
 
     def __aiter__(self) -> Self:
         return self
@@ -71,16 +65,12 @@ class Events:
         """
         while True:
             stream = self._stream or await self.connect()
-            self._is_waiting = True
             try:
                 text = await stream.next_text()
             except StreamEnded as ended:
                 await self._lose(stream, str(ended))
                 continue
-            finally:
-                self._is_waiting = False
             # No await from here to the return: the event has been taken out of the socket.
-            self._received += 1
             self._failures, self._sound_s = 0, trio.current_time()
             event = _event_of(text)
             if event.cursor > self.cursor:
@@ -92,9 +82,7 @@ class Events:
         settings, retry_after_s = self._calls.settings, None
         while self._stream is None:
             try:
-                stream = await open_stream(
-                    self._nursery, settings, self._target(), self._calls.headers(), settings.timeout_s
-                )
+                stream = await open_stream(settings, self._target(), self._calls.headers())
             except Told as refused:
                 if not is_passing(refused):
                     raise
@@ -107,16 +95,6 @@ class Events:
                 return stream
             await self._rest(why, retry_after_s)
         return self._stream
-
-    async def watch(self) -> None:
-        """Ask a quiet server whether it is there, and end the socket where it is not; runs as long as the reader."""
-        while True:
-            seen, stream = self._received, self._stream
-            await trio.sleep(QUIET_S)
-            if stream is None or stream is not self._stream or seen != self._received or not self._is_waiting:
-                continue  # A reader that does not wait does not empty the socket either, so a pong may be behind events.
-            if not await stream.is_answering(_ANSWERS_WITHIN_S) and self._is_waiting and seen == self._received:
-                await stream.abort()
 
     async def aclose(self) -> None:
         """Close the socket."""
@@ -157,17 +135,15 @@ async def follow(
     kinds = ",".join(types)
     query = {**named, **({"type": kinds} if kinds else {})}
     path = "/ws/events" if agent is None else f"/ws/agents/{quote(agent, safe='')}"
-    async with Background() as nursery:
-        events = Events(calls, nursery, path, query, patience_s)
-        # Without a cursor the server would begin at its own now, and a first socket that breaks would lose what comes before
-        # the second: so the place is fixed first.
-        events.cursor = await _head(calls) if since is None else since
-        await events.connect()
-        nursery.start_soon(events.watch)
-        try:
-            yield events
-        finally:
-            await events.aclose()
+    events = Events(calls, path, query, patience_s)
+    # Without a cursor the server would begin at its own now, and a first socket that breaks would lose what comes before the
+    # second: so the place is fixed first.
+    events.cursor = await _head(calls) if since is None else since
+    await events.connect()
+    try:
+        yield events
+    finally:
+        await events.aclose()
 
 
 async def _head(calls: Calls) -> int:

@@ -5,9 +5,10 @@ httpx carries the bytes, on trio. Proxies of the environment are not asked: the 
 
 import random
 import ssl
-from collections.abc import Callable, Mapping
+from collections.abc import AsyncGenerator, AsyncIterator, Callable, Mapping
+from contextlib import aclosing
 from dataclasses import dataclass
-from typing import Any, Final
+from typing import Any, Final, cast
 
 import httpx
 import trio
@@ -106,15 +107,42 @@ class Transport:
         return _Broken(f"not within {limit_s:g} s", was_sent=True)
 
     async def _exchange(self, request: Request, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
+        sending = self._http.build_request(request.operation.method, request.target, headers=headers)
+        if request.body is not None:
+            sending.headers["Content-Length"] = str(len(request.body))
+            sending.stream = _Body(request.body)
+        response = await self._http.send(sending, stream=True)
         body = bytearray()
-        async with self._http.stream(
-            request.operation.method, request.target, content=request.body, headers=headers
-        ) as response:
-            async for piece in response.aiter_bytes():
-                body += piece
-                if len(body) > ANSWER_BYTES_MAX:
-                    raise NotIntermute(request.shown, response.status_code, bytes(body[:1000]))
+        try:
+            # httpx names the narrower type; what it returns is a generator, and has to be closed.
+            async with aclosing(cast("AsyncGenerator[bytes]", response.aiter_bytes())) as pieces:
+                async for piece in pieces:
+                    body += piece
+                    if len(body) > ANSWER_BYTES_MAX:
+                        raise NotIntermute(request.shown, response.status_code, bytes(body[:1000]))
+        finally:
+            await response.aclose()
         return response.status_code, response.headers, bytes(body)
+
+
+class _Body(httpx.AsyncByteStream):
+    """The body of a request. httpx's own is a generator, which is left hanging where a connection breaks meanwhile."""
+
+    def __init__(self, content: bytes) -> None:
+        self._content = content
+
+    def __aiter__(self) -> AsyncIterator[bytes]:
+        return _Pieces([self._content])
+
+
+class _Pieces(AsyncIterator[bytes]):
+    def __init__(self, pieces: list[bytes]) -> None:
+        self._pieces = pieces
+
+    async def __anext__(self) -> bytes:
+        if not self._pieces:
+            raise StopAsyncIteration
+        return self._pieces.pop()
 
 
 @dataclass(frozen=True, slots=True)

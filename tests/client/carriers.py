@@ -89,12 +89,16 @@ class Proxy:
         for stream in self._streams:
             stream.socket.close()
 
+    def _named(self, data: bytes | bytearray) -> bytes | bytearray:
+        """Return what a client sent with the service's own address in it, as its gate demands."""
+        return data.replace(self.url.removeprefix("http://").encode(), self.target.removeprefix("http://").encode())
+
     async def _carry(
         self, source: trio.SocketStream, sink: trio.SocketStream, left: int | None, scope: trio.CancelScope
     ) -> None:
         try:
             async for data in source:
-                piece = data if left is None else data[:left]
+                piece = self._named(data) if left is None else data[:left]
                 if piece:
                     await sink.send_all(piece)
                 if left is not None:

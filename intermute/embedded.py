@@ -32,7 +32,7 @@ __all__ = ["Server", "ServerFailed", "StartRefused", "StopTimedOut", "in_thread"
 
 
 class ServerFailed(Exception):
-    """The service ended though nobody stopped it; `__cause__` is why."""
+    """The service came to an end that nobody asked for, or to a bad one; `__cause__` is why."""
 
 
 class StopTimedOut(Exception):
@@ -57,7 +57,6 @@ class Server:
         """Why it ended though nobody stopped it."""
         self._settings, self._log, self._on_failure = settings, log, on_failure
         self._started, self._ended = threading.Event(), threading.Event()
-        self._is_stopping = False
         self._token: trio.lowlevel.TrioToken | None = None
         self._stop: trio.Event | None = None
         self._everything = trio.CancelScope()
@@ -79,7 +78,6 @@ class Server:
 
     def stop(self) -> None:
         """Close everything in order, and return within ten seconds. Raises: StopTimedOut."""
-        self._is_stopping = True
         for act, patience_s in ((self._set_stop, _STOP_GRACE_S), (self._everything.cancel, _STOP_CUT_S)):
             if self._ended.is_set() or self._token is None:
                 break
@@ -90,7 +88,7 @@ class Server:
             self._ended.wait(patience_s)
         self._thread.join(_JOIN_S)
         if self._thread.is_alive():
-            raise StopTimedOut
+            raise StopTimedOut from self.failure
 
     def check(self) -> None:
         """Raises: ServerFailed, where it ended though nobody stopped it."""
@@ -107,9 +105,8 @@ class Server:
         except* StartRefused as refused:
             self.failure = refused.exceptions[0]
         except* Exception as failed:  # noqa: BLE001 - told to the host, who decides; the process would have an exit code.
-            if not self._is_stopping:
-                self._log("server.failed", error=failed)
-                self._fail(failed)
+            self._fail(failed)
+            self._log("server.failed", error=failed)
         finally:
             self._ended.set()
             self._started.set()
@@ -127,7 +124,6 @@ class Server:
     def _give_up(self) -> None:
         """Take note that the loop stands still; called from the thread that watches it."""
         self._fail(RuntimeError("the service's loop stood still for ten seconds; all stacks are on standard error"))
-        self._ended.set()
 
     def _fail(self, why: BaseException) -> None:
         if self.failure is None:

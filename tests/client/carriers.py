@@ -1,8 +1,8 @@
 """What stands between a client and a service in tests: scripted answers without a socket, and a proxy that breaks things."""
 
 import socket
-from collections.abc import AsyncIterator, Callable, Iterable
-from contextlib import asynccontextmanager
+from collections.abc import AsyncIterator, Awaitable, Callable, Iterable
+from contextlib import asynccontextmanager, suppress
 from dataclasses import dataclass, field
 from typing import Any
 from urllib.parse import urlsplit
@@ -49,6 +49,13 @@ class Script(httpx.AsyncBaseTransport):
         return httpx.Response(step.status_code, content=step.content, headers=step.headers)
 
 
+async def until(look: Callable[[], Awaitable[bool]], patience_s: float = 15.0) -> None:
+    """Return once `look` says so; fail after the deadline."""
+    with trio.fail_after(patience_s):
+        while not await look():  # noqa: ASYNC110 - what is waited for is in the service, which has no event for it.
+            await trio.sleep(0.01)
+
+
 Cut = Callable[[int], int | None]
 """From the number of a connection to how many bytes of the service's it lets pass before it breaks; None for all."""
 
@@ -86,8 +93,12 @@ class Proxy:
     def shut(self) -> None:
         """Break all connections, and let no further one through."""
         self.is_open = False
+        self.hang_up()
+
+    def hang_up(self) -> None:
+        """Break all connections."""
         for stream in self._streams:
-            stream.socket.close()
+            _reset(stream)
 
     def _named(self, data: bytes | bytearray) -> bytes | bytearray:
         """Return what a client sent with the service's own address in it, as its gate demands."""
@@ -114,7 +125,8 @@ class Proxy:
 
 def _reset(stream: trio.SocketStream) -> None:
     """End a connection as a crash does: what was sent arrives, and then nothing."""
-    stream.socket.shutdown(socket.SHUT_RDWR) if stream.socket.fileno() >= 0 else None
+    with suppress(OSError):
+        stream.socket.shutdown(socket.SHUT_RDWR)
 
 
 @asynccontextmanager

@@ -51,6 +51,7 @@ class Events:
         self._calls, self._path, self._query = calls, path, query
         self._patience_s = patience_s
         self._stream: Stream | None = None
+        self._is_closed = False
         self._opened_s = self._sound_s = trio.current_time()
         self._failures = 0
 
@@ -64,6 +65,8 @@ class Events:
         good; NoAnswer, when there was no connection for too long; NotIntermute.
         """
         while True:
+            if self._is_closed:
+                raise StopAsyncIteration
             stream = self._stream or await self.connect()
             try:
                 text = await stream.next_text()
@@ -97,7 +100,8 @@ class Events:
         return self._stream
 
     async def aclose(self) -> None:
-        """Close the socket."""
+        """Close the socket; there are no further events."""
+        self._is_closed = True
         stream, self._stream = self._stream, None
         if stream is not None:
             await stream.aclose()

@@ -26,10 +26,10 @@ class Retries:
     Retry-After of the server is waited for in any case, and comes on top.
     """
 
-    attempts_max: int = 8  # sendings of one call; with the pauses below they last for the patience. A guess.
+    attempts_max: int = 10  # sendings of one call; with the pauses below they take up to 26 s. A guess.
     first_s: float = 0.1  # seconds; a server that restarts is back within one.
     longest_s: float = 5.0  # seconds.
-    patience_s: float = 30.0  # seconds from the first sending to the last; a caller would rather hear of it then.
+    patience_s: float = 30.0  # seconds from the first sending to the last, beside what a call waits for on purpose.
 
     def __post_init__(self) -> None:
         if self.attempts_max < 1 or min(self.first_s, self.longest_s, self.patience_s) < 0:

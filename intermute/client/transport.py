@@ -67,7 +67,7 @@ class Transport:
         """Return what the service answers. Raises: DomainError, NoAnswer, NotIntermute."""
         retries = self._settings.retries
         is_safe = request.is_read or HEADER in headers
-        until_s = trio.current_time() + retries.patience_s
+        until_s = trio.current_time() + retries.patience_s + request.waits_s
         is_open = False
         """An attempt may have been applied."""
         for attempt in range(1, retries.attempts_max + 1):

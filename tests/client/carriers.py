@@ -70,6 +70,8 @@ class Proxy:
     connections: int = 0
     cuts: int = 0
     is_open: bool = True
+    is_remote: bool = False
+    """Its clients are on another machine, for all that the service can tell, and need a key."""
     _streams: set[trio.SocketStream] = field(default_factory=set)
 
     async def handle(self, near: trio.SocketStream) -> None:
@@ -102,7 +104,8 @@ class Proxy:
 
     def _named(self, data: bytes | bytearray) -> bytes | bytearray:
         """Return what a client sent with the service's own address in it, as its gate demands."""
-        return data.replace(self.url.removeprefix("http://").encode(), self.target.removeprefix("http://").encode())
+        named = self.target.removeprefix("http://") + ("\r\nX-Forwarded-For: 203.0.113.10" if self.is_remote else "")
+        return data.replace(self.url.removeprefix("http://").encode(), named.encode())
 
     async def _carry(
         self, source: trio.SocketStream, sink: trio.SocketStream, left: int | None, scope: trio.CancelScope
@@ -130,9 +133,9 @@ def _reset(stream: trio.SocketStream) -> None:
 
 
 @asynccontextmanager
-async def proxy_to(target: str, cut: Cut = lambda _number: None) -> AsyncIterator[Proxy]:
+async def proxy_to(target: str, cut: Cut = lambda _number: None, *, is_remote: bool = False) -> AsyncIterator[Proxy]:
     """Run a proxy while the block lasts."""
-    proxy = Proxy(target, cut)
+    proxy = Proxy(target, cut, is_remote=is_remote)
     async with trio.open_nursery() as nursery:
         listeners: list[Any] = await nursery.start(trio.serve_tcp, proxy.handle, 0)
         port = listeners[0].socket.getsockname()[1]

@@ -2,7 +2,9 @@
 
 import pytest
 import trio
-from carriers import Script, answer, refused
+from carriers import Script, answer, proxy_to, refused
+from known_keys import ACME_KEY
+from server_process import ServerProcess
 
 from intermute.client import BadSettings, Client, NobodyYet, conflicts_in
 from intermute.client.settings import settings_from
@@ -10,7 +12,14 @@ from intermute.core import limits
 from intermute.core.api.agents import AgentList
 from intermute.core.api.forecasts import PlanStep
 from intermute.core.api.system import ListProjects
-from intermute.core.errors import InternalError, ReservationConflict, UnknownAgent, UnknownMessage
+from intermute.core.errors import (
+    ForeignProject,
+    InternalError,
+    ReservationConflict,
+    Unauthorized,
+    UnknownAgent,
+    UnknownMessage,
+)
 from intermute.embedded import Server
 
 REGISTERED = answer(
@@ -94,6 +103,37 @@ async def test_look_before_reserving(hosted: Server, project: str) -> None:
         assert (await anna.reservations.release(held.id)).released == [held.id]
         assert (await anna.reservations.get(held.id)).ended == "released"
         assert (await anna.reservations.release_all()).released == []
+
+
+async def test_key_opens_its_own_project(server: ServerProcess) -> None:
+    """A key goes along with calls and with sockets from another machine, and opens its project."""
+    async with (
+        proxy_to(server.url, is_remote=True) as proxy,
+        Client(proxy.url, api_key=ACME_KEY, project="acme") as client,
+    ):
+        registered = await client.agents.register()
+        async with client.follow(types=["agent.metadata"]) as events:
+            await client.agents.merge_metadata(a="1")
+            with trio.fail_after(15):
+                event = await anext(events)
+
+    assert (event.project, event.fields["agent_id"]) == ("acme", registered.agent_id)
+
+
+@pytest.mark.parametrize(
+    ("key", "refusal"), [(ACME_KEY, ForeignProject), ("wrong", Unauthorized), (None, Unauthorized)]
+)
+async def test_key_opens_nothing_else(server: ServerProcess, key: str | None, refusal: type[Exception]) -> None:
+    """Control: another project, a wrong key and none are refused, to calls and to sockets, and not asked again."""
+    async with proxy_to(server.url, is_remote=True) as proxy:
+        async with Client(proxy.url, api_key=key, project="umbra", environment={}) as client:
+            with pytest.raises(refusal):
+                await client.agents.list()
+            with pytest.raises(refusal):
+                async with client.follow(since=0):
+                    raise AssertionError("it was let in")
+
+        assert proxy.connections <= 2
 
 
 async def test_heartbeats_go_out_while_the_client_is_open(autojump_clock: trio.testing.MockClock) -> None:

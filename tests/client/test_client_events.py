@@ -143,6 +143,17 @@ async def test_cancelled_wait_loses_nothing(hosted: Server, project: str) -> Non
         assert seen == await log_of(client)
 
 
+async def test_iterator_ends_with_its_block(hosted: Server, project: str) -> None:
+    """After its block the iterator is over, and opens no socket that nobody would close."""
+    async with Client(hosted.url, project=project) as client:
+        await client.agents.register("anna")
+        async with client.follow(since=0) as events:
+            await take(events, 1)
+
+        assert [event async for event in events] == []
+        assert events.connections == 1
+
+
 async def test_follow_filters_by_type_and_by_agent(hosted: Server, project: str) -> None:
     """One agent's stream has what is addressed to it, and types narrow any stream."""
     async with Client(hosted.url, project=project) as anna, Client(hosted.url, project=project) as ben:

@@ -12,8 +12,10 @@ from intermute.client import Client, NoAnswer, NotIntermute, Retries, ServiceErr
 from intermute.client.retrying import PASSING, pause_s
 from intermute.core import errors
 from intermute.core.api.agents import MergeMetadata
+from intermute.core.api.reservations import Reserve
 from intermute.core.api.system import ListProjects, ProjectList
 from intermute.core.once import HEADER
+from intermute.core.wishes import OnConflict
 
 LOST = httpx.ReadError("the connection was reset")
 REFUSED = httpx.ConnectError("nobody is there")
@@ -149,6 +151,16 @@ async def test_answer_has_a_time_limit(autojump_clock: trio.testing.MockClock) -
             await client.ask(ListProjects())
 
     assert script.at_s[1] - script.at_s[0] == pytest.approx(10.2)
+
+
+async def test_call_that_waits_on_purpose_is_sent_again(autojump_clock: trio.testing.MockClock) -> None:
+    """A place in a queue that takes longer than the patience does not use it up: a lost answer is asked for again."""
+    question = Reserve(agent_id="anna", path="a.py", on_conflict=OnConflict.WAIT)
+    async with scripted(None, refused(409, "deadlock")) as (client, script):
+        with pytest.raises(errors.Deadlock):
+            await client.ask(question)
+
+    assert script.at_s[1] - script.at_s[0] == pytest.approx(65.2)
 
 
 async def test_unknown_passing_code_is_sent_again(autojump_clock: trio.testing.MockClock) -> None:

@@ -1,5 +1,6 @@
 """The facade for scripts: the same client without `await`."""
 
+import asyncio
 import threading
 
 import pytest
@@ -63,6 +64,20 @@ def test_error_of_a_script_comes_out_alone(hosted: Server, project: str) -> None
 
     with open_client(hosted.url, project=project, agent_name="ben") as ben:
         assert not ben.reservations.check("src/a.py").conflict
+
+
+def test_facade_can_be_used_from_asyncio(hosted: Server, project: str) -> None:
+    """A program on asyncio calls it in a thread, and is not held up."""
+
+    def talk() -> int:
+        with open_client(hosted.url, project=project, agent_name="anna") as client:
+            client.messages.send("anna", "to myself")
+            return sum(1 for _ in client.inbox.messages())
+
+    async def main() -> tuple[int, int]:
+        return await asyncio.gather(asyncio.to_thread(talk), asyncio.sleep(0, result=7))
+
+    assert asyncio.run(main()) == (1, 7)
 
 
 def test_client_of_a_script_leaves_no_thread_behind(hosted: Server, project: str) -> None:

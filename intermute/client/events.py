@@ -15,7 +15,7 @@ import trio
 
 from intermute.client.calls import Calls
 from intermute.client.errors import NoAnswer, NotIntermute, Told
-from intermute.client.retrying import is_passing, pause_s
+from intermute.client.retrying import OF_PROXIES, is_passing, pause_s
 from intermute.client.stream import Stream, StreamEnded, open_stream
 from intermute.core.api.checks import Checked, CheckTargets
 
@@ -90,6 +90,10 @@ class Events:
                 if not is_passing(refused):
                     raise
                 why, retry_after_s = str(refused), refused.retry_after_s
+            except NotIntermute as stranger:
+                if stranger.status not in OF_PROXIES:
+                    raise
+                why, retry_after_s = str(stranger), None
             except StreamEnded as ended:
                 why, retry_after_s = str(ended), None
             else:

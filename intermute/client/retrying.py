@@ -23,9 +23,9 @@ PASSING: Final = frozenset(
 """What passes by itself; everything else would be answered the same again."""
 UNKNOWN: Final = frozenset({errors.OutcomeUnknown.code, errors.TooSlow.code})
 """After these nobody but the server knows whether the call was applied."""
-_PASSING_STATUS: Final = frozenset(
-    {HTTPStatus.TOO_MANY_REQUESTS, HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT}
-)
+OF_PROXIES: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.SERVICE_UNAVAILABLE, HTTPStatus.GATEWAY_TIMEOUT})
+"""What a proxy answers, with a page of its own, while its service is being restarted."""
+_PASSING_STATUS: Final = OF_PROXIES | {HTTPStatus.TOO_MANY_REQUESTS}
 """For a code that this version does not know."""
 _UNKNOWN_STATUS: Final = frozenset({HTTPStatus.BAD_GATEWAY, HTTPStatus.GATEWAY_TIMEOUT})
 

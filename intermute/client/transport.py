@@ -15,7 +15,7 @@ import trio
 
 from intermute.client.errors import NoAnswer, NotIntermute, Told, refusal_of
 from intermute.client.requests import Request, view_of
-from intermute.client.retrying import is_outcome_unknown, is_passing, pause_s
+from intermute.client.retrying import OF_PROXIES, is_outcome_unknown, is_passing, pause_s
 from intermute.client.settings import ClientSettings
 from intermute.core.once import HEADER
 
@@ -28,11 +28,26 @@ _NOT_SENT: Final = (httpx.ConnectError, httpx.ConnectTimeout, httpx.PoolTimeout)
 
 
 @dataclass(frozen=True, slots=True)
-class _Broken:
-    """An attempt without an answer."""
+class _Failed:
+    """An attempt without the wished answer. `is_lost` where nobody but the server knows whether it was applied."""
 
     why: str
-    was_sent: bool
+    is_lost: bool
+    is_passing: bool = True
+    told: Told | None = None
+    """The refusal, where there was one."""
+
+    @property
+    def retry_after_s(self) -> float | None:
+        """What the server asks to wait."""
+        return None if self.told is None else self.told.retry_after_s
+
+
+@dataclass(frozen=True, slots=True)
+class _Answered:
+    """A view, which may be of any type."""
+
+    view: Any
 
 
 class Transport:
@@ -66,45 +81,46 @@ class Transport:
     async def ask(self, request: Request, headers: Mapping[str, str]) -> Any:  # Any: the operation's view.
         """Return what the service answers. Raises: DomainError, NoAnswer, NotIntermute."""
         retries = self._settings.retries
-        is_safe = request.is_read or HEADER in headers
         until_s = trio.current_time() + retries.patience_s + request.waits_s
-        is_open = False
-        """An attempt may have been applied."""
+        is_safe, was_lost = request.is_read or HEADER in headers, False
         for attempt in range(1, retries.attempts_max + 1):
             outcome = await self._attempt(request, headers)
-            if isinstance(outcome, _Broken):
-                may_repeat = is_safe or not outcome.was_sent
-                is_open = is_open or (outcome.was_sent and not request.is_read)
-                failure: Exception = NoAnswer(request.shown, outcome.why, attempts=attempt, may_be_done=is_open)
-                after_s = None
-            elif isinstance(outcome, Told):
-                may_repeat = is_passing(outcome) and (is_safe or not is_outcome_unknown(outcome))
-                is_open = is_open or (is_outcome_unknown(outcome) and not request.is_read)
-                failure, after_s = outcome, outcome.retry_after_s
-            else:
+            if isinstance(outcome, _Answered):
                 return outcome.view
-            pause = pause_s(retries, attempt, self._chance(), after_s)
-            if not may_repeat or attempt == retries.attempts_max or trio.current_time() + pause > until_s:
-                raise failure
+            pause = pause_s(retries, attempt, self._chance(), outcome.retry_after_s)
+            is_late = attempt == retries.attempts_max or trio.current_time() + pause > until_s
+            if is_late or not outcome.is_passing or (outcome.is_lost and not is_safe):
+                raise self._failure(request, outcome, attempt, was_lost=was_lost)
+            was_lost = was_lost or outcome.is_lost
             await trio.sleep(pause)
         raise AssertionError("the last attempt returns or raises")
 
-    async def _attempt(self, request: Request, headers: Mapping[str, str]) -> "_Broken | Told | _Answered":
+    def _failure(self, request: Request, outcome: "_Failed", attempts: int, *, was_lost: bool) -> Exception:
+        """Return what the caller is told; that nothing was done only where that is so of every attempt."""
+        told = outcome.told
+        if told is not None and (not was_lost or request.is_read or outcome.is_lost or not outcome.is_passing):
+            return told
+        may_be_done = (was_lost or outcome.is_lost) and not request.is_read
+        failure = NoAnswer(request.shown, outcome.why, attempts=attempts, may_be_done=may_be_done)
+        failure.__cause__ = told
+        return failure
+
+    async def _attempt(self, request: Request, headers: Mapping[str, str]) -> "_Failed | _Answered":
         """Send the request once. Raises: NotIntermute."""
         limit_s = self._settings.timeout_s + request.waits_s
         with trio.move_on_after(limit_s):
             try:
                 status, fields, body = await self._exchange(request, headers)
             except _NOT_SENT as error:
-                return _Broken(_words(error), was_sent=False)
+                return _Failed(_words(error), is_lost=False)
             except httpx.TransportError as error:
-                return _Broken(_words(error), was_sent=True)
+                return _Failed(_words(error), is_lost=True)
             if status in _REDIRECTS:
                 raise NotIntermute(request.shown, status, body)
             if status >= _ERROR_FROM:
-                return refusal_of(request.shown, status, fields, body)
+                return _refused(request, status, fields, body)
             return _Answered(view_of(request, status, fields, body))
-        return _Broken(f"not within {limit_s:g} s", was_sent=True)
+        return _Failed(f"not within {limit_s:g} s", is_lost=True)
 
     async def _exchange(self, request: Request, headers: Mapping[str, str]) -> tuple[int, Mapping[str, str], bytes]:
         sending = self._http.build_request(request.operation.method, request.target, headers=headers)
@@ -145,11 +161,15 @@ class _Pieces(AsyncIterator[bytes]):
         return self._pieces.pop()
 
 
-@dataclass(frozen=True, slots=True)
-class _Answered:
-    """A view, which may be of any type."""
-
-    view: Any
+def _refused(request: Request, status: int, fields: Mapping[str, str], body: bytes) -> _Failed:
+    """Return the refusal that an answer tells of. Raises: NotIntermute, but for a proxy that waits for its service."""
+    try:
+        told = refusal_of(request.shown, status, fields, body)
+    except NotIntermute as stranger:
+        if status not in OF_PROXIES:
+            raise
+        return _Failed(str(stranger), is_lost=True)
+    return _Failed(str(told), is_lost=is_outcome_unknown(told), is_passing=is_passing(told), told=told)
 
 
 def _words(error: Exception) -> str:

@@ -230,9 +230,18 @@ async def test_trimmed_log_is_an_error() -> None:
     assert len(asked) == 1
 
 
-async def test_passing_refusal_of_a_stream_is_waited_out(hosted: Server, project: str) -> None:
+@pytest.mark.parametrize(
+    ("said", "pause_s"),
+    [
+        (handshake_answer(503, b'{"error":"shutting_down","message":"Come back."}', "Retry-After: 1"), 1.0),
+        (handshake_answer(502, b"<html>a proxy's own page</html>"), 0.0),
+    ],
+    ids=["the service's", "a proxy's"],
+)
+async def test_passing_refusal_of_a_stream_is_waited_out(
+    hosted: Server, project: str, said: bytes, pause_s: float
+) -> None:
     """503 with Retry-After is not the end: the reader waits that long, and comes back."""
-    body = b'{"error":"shutting_down","message":"The server is shutting down: connect again in a moment."}'
     at_s: list[float] = []
 
     proxy = Proxy(hosted.url, lambda _number: None)
@@ -240,7 +249,7 @@ async def test_passing_refusal_of_a_stream_is_waited_out(hosted: Server, project
     async def serve(stream: trio.SocketStream) -> None:
         at_s.append(trio.current_time())
         if len(at_s) == 1:
-            await refusing(stream, handshake_answer(503, body, "Retry-After: 1"))
+            await refusing(stream, said)
         else:
             await proxy.handle(stream)
 
@@ -253,4 +262,4 @@ async def test_passing_refusal_of_a_stream_is_waited_out(hosted: Server, project
         nursery.cancel_scope.cancel()
 
     assert event.type == "agent.registered"
-    assert at_s[1] - at_s[0] >= 1
+    assert at_s[1] - at_s[0] >= pause_s

@@ -144,6 +144,24 @@ async def test_lost_change_stays_open_whatever_comes_later(autojump_clock: trio.
     assert failed.value.may_be_done
 
 
+async def test_lost_change_stays_open_though_a_later_one_was_refused(autojump_clock: trio.testing.MockClock) -> None:
+    """A later refusal says that nothing was done, which is so of that attempt alone: the caller hears that it is open."""
+    async with scripted(LOST, refused(429, "overloaded"), attempts_max=3) as (client, _):
+        with pytest.raises(NoAnswer, match="overloaded") as failed:
+            await client.ask(CHANGE)
+
+    assert failed.value.may_be_done
+    assert isinstance(failed.value.__cause__, errors.Overloaded)
+
+
+async def test_proxy_that_waits_for_its_service_is_waited_for(autojump_clock: trio.testing.MockClock) -> None:
+    """The page of a proxy whose service is being restarted is no answer, and passes."""
+    async with scripted(httpx.Response(502, text="<html>"), PROJECTS) as (client, script):
+        await client.ask(ListProjects())
+
+    assert len(script.asked) == 2
+
+
 async def test_answer_has_a_time_limit(autojump_clock: trio.testing.MockClock) -> None:
     """A service that never answers costs the time-out of each attempt and no more."""
     async with scripted(None, attempts_max=2) as (client, script):
@@ -173,7 +191,7 @@ async def test_unknown_passing_code_is_sent_again(autojump_clock: trio.testing.M
 
 
 @pytest.mark.parametrize(
-    "step", [httpx.Response(200, text="<html>"), httpx.Response(502, text="<html>"), answer(308, {})]
+    "step", [httpx.Response(200, text="<html>"), httpx.Response(404, text="<html>"), answer(308, {})]
 )
 async def test_stranger_is_not_taken_for_the_service(step: Step, autojump_clock: trio.testing.MockClock) -> None:
     """What is not Intermute's is told as such, with what it said."""

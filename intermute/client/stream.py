@@ -76,7 +76,10 @@ class Stream:
                     raise refusal_of(f"GET {target.partition('?')[0]}", refused.status_code, told, bytes(body))
 
     async def next_text(self) -> str:
-        """Return the next event as it was sent. Cancellation: nothing is lost that was not answered. Raises: StreamEnded."""
+        """Return the next event as it was sent.
+
+        Cancellation: the next call goes on, or says that the socket has ended. Raises: StreamEnded.
+        """
         while not self._texts:
             if self._ended is not None:
                 raise StreamEnded(self._ended)

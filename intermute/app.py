@@ -140,11 +140,13 @@ async def serve_intermute(
     log: Log,
     *,
     stop: trio.Event,
+    on_stall: Callable[[], object] = os.abort,
     task_status: trio.TaskStatus[list[str]] = trio.TASK_STATUS_IGNORED,
 ) -> None:
     """Serve until `stop` is set, then close everything in order.
 
-    `task_status` is started with the URLs once requests are answered. Raises: StartRefused, ChildEscalated.
+    `task_status` is started with the URLs once requests are answered. `on_stall` is called, in a thread, when the loop has
+    stood still for ten seconds: by default it ends the process. Raises: StartRefused, ChildEscalated.
     """
     if (outdated := preflight.outdated()) is not None:
         raise StartRefused(outdated)
@@ -158,7 +160,7 @@ async def serve_intermute(
         keys = _load_keys(settings, log)
         listeners = _listen(settings, keys, log)
         _log_diagnostics(settings, directory, keys, listeners, log)
-        await _supervise(settings, directory, keys, listeners, log, stop, task_status)
+        await _supervise(settings, directory, keys, listeners, log, stop, task_status, on_stall)
     finally:
         directory.unlock()
 
@@ -245,6 +247,7 @@ async def _supervise(
     log: Log,
     stop: trio.Event,
     task_status: trio.TaskStatus[list[str]],
+    on_stall: Callable[[], object],
 ) -> None:
     async with open_supervisor(partial(_log_state, log)) as supervisor:
         registry = _registry(settings, directory, supervisor, log)
@@ -274,7 +277,7 @@ async def _supervise(
                 if CHILD_PREFIX + project.name == name:
                     project.writer.interrupt()
 
-        guard = LoopGuard(dump_to=sys.__stderr__ or sys.stderr)
+        guard = LoopGuard(dump_to=sys.__stderr__ or sys.stderr, abort=on_stall)
         watchdog = partial(
             watch,
             supervisor=supervisor,

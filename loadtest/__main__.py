@@ -15,6 +15,7 @@ import trio
 from loadtest.client import LoadFailed, load
 from loadtest.durability import Plan, durability_figures
 from loadtest.entities import entity_figures
+from loadtest.event_reader import event_reader_figures
 from loadtest.in_process import claims_figures, isolation_figures, lock_table_figures
 from loadtest.references import EchoAsker, echo_server
 from loadtest.report import claims_curve, claims_source, missed, table, write_json
@@ -23,6 +24,8 @@ from loadtest.server import ServerFailed, start_figures
 FULL = Plan(connections=64, rounds=2, seconds=5.0, reference_s=1.5)
 QUICK = Plan(connections=64, rounds=2, seconds=0.8, reference_s=0.3)
 FULL_ENTRIES, QUICK_ENTRIES = 100_000, 1_000
+FULL_FOLLOWED, QUICK_FOLLOWED = 64, 16
+"""Agents whose releases are followed; 180 events each."""
 
 
 def main() -> int:
@@ -37,6 +40,10 @@ def main() -> int:
             entries = QUICK_ENTRIES if options.quick else FULL_ENTRIES
             _say(f"entities, lists out of {entries} tasks")
             figures |= entity_figures(Path(scratch) / "entities", plan.connections, plan.seconds, entries)
+            _say("the client's events")
+            figures |= event_reader_figures(
+                Path(scratch) / "events", QUICK_FOLLOWED if options.quick else FULL_FOLLOWED
+            )
         _say("nineteen projects, and one in trouble")
         figures |= isolation_figures(options.directory, is_quick=options.quick)
         _say(f"lock table with {entries} entries")

@@ -24,8 +24,8 @@ class Line:
         return self.target is None or (value < self.target if self.is_ceiling else value >= self.target)
 
 
-# Targets: "Speed and memory" in issue 2, for claims in issue 3, for entities in issue 4; for crashes and isolation in
-# guarantees.md G15, G16.
+# Targets: "Speed and memory" in issue 2, for claims in issue 3, for entities in issue 4, for events in issue 6; for crashes and
+# isolation in guarantees.md G15, G16.
 LINES: Final = (
     Line("start_s", "start to first 200 of /health, median", "s", 1.0),
     Line("start_slowest_s", "  the slowest start", "s"),
@@ -84,6 +84,10 @@ LINES: Final = (
     Line("entity_list_few_p50_ms", "  one connection, out of 100, p50", "ms"),
     Line("entity_list_many_p50_ms", "  one connection, out of {entities_many:,.0f}, p50", "ms"),
     Line("entity_list_growth", "  times that out of 100", "x", 2.0),
+    Line("follow_live_per_s", "client's events, 2,200/s written", "/s", 2_000.0, is_ceiling=False),
+    Line("follow_age_p50_ms", "  age when given out, p50", "ms"),
+    Line("follow_age_p99_ms", "  p99", "ms"),
+    Line("follow_replay_per_s", "client's events, replayed from the log", "/s", 2_000.0, is_ceiling=False),
     Line("reservations_kept", "reservations held, listed again after SIGKILL"),
     Line("loaded_rss_mb", "  resident memory with them", "MB"),
 )

@@ -9,6 +9,8 @@ from hypothesis import HealthCheck, settings
 from known_keys import ACME_KEY, KEYS_FILE, UMBRA_KEY, with_key
 from server_process import REMOTE, ServerProcess
 
+from intermute.embedded import Server, in_thread
+
 _numbers = itertools.count(1)
 
 
@@ -22,6 +24,13 @@ def server(tmp_path_factory: pytest.TempPathFactory) -> Iterator[ServerProcess]:
         assert running.stop() == 0
         # Whatever the tests sent, none of it was a defect: nothing in the log is for somebody to look at.
         assert [line for line in running.lines if '"level": "error"' in line] == []
+
+
+@pytest.fixture(scope="session")
+def hosted(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Server]:
+    """A service embedded in this process, for tests of the client library."""
+    with in_thread(tmp_path_factory.mktemp("hosted")) as running:
+        yield running
 
 
 @pytest.fixture(scope="session")

@@ -14,6 +14,7 @@ import pytest
 from server_process import REPOSITORY, ServerProcess
 
 _BLOCK = re.compile(r"```sh\n(.*?)```", re.DOTALL)
+_PROGRAM = re.compile(r"```python\n(.*?)```", re.DOTALL)
 _JSON_TYPE = "Content-Type: application/json"
 
 
@@ -88,6 +89,26 @@ def test_docs_readme_commands_answer_as_the_page_says(empty_server: ServerProces
 
     assert [answer.status_code for answer in answers] == [200, 201, 409, 200, 200, 200]
     assert answers[4].json()["messages"][0]["body"] == "when are you done with src/api?"
+
+
+def test_docs_client_programs_run(
+    empty_server: ServerProcess, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Every program of docs/client.md runs to its end, in order, and those that print say what the page tells of."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("INTERMUTE_URL", empty_server.url)
+    programs = _PROGRAM.findall((REPOSITORY / "docs" / "client.md").read_text())
+    said = []
+
+    for program in programs:
+        exec(compile(program, "docs/client.md", "exec"), {"__name__": "__main__"})
+        said.append(capsys.readouterr().out)
+
+    assert len(programs) == 6
+    assert "reservation_conflict: Held by anna" in said[0]
+    assert "acme" in said[2]
+    assert [line.split()[1] for line in said[3].splitlines()] == ["task.created", "task.claimed"]
+    assert said[5].count("http://127.0.0.1:") == 2
 
 
 def test_docs_readme_shows_the_two_commands_first() -> None:

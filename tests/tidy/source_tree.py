@@ -18,6 +18,7 @@ LOOKS_INSIDE: Final = {
     "loadtest/worst_cases.py": ("core", "project"),
     "loadtest/task_files.py": ("core", "store"),
     "loadtest/isolation.py": ("core", "project", "store"),
+    "loadtest/event_reader.py": ("client",),
 }
 """The modules of the load test that measure inside a process, and the layers that they may know."""
 PACKAGES: Final = ("intermute", "supervisor", "loadtest", "tests")
@@ -25,6 +26,8 @@ PACKAGES: Final = ("intermute", "supervisor", "loadtest", "tests")
 LAYERS: Final = ("core", "store", "project", "web", "app", "cli")
 """Imports go from right to left only (design.md 2). A module of no layer (`config`, `logs`) is free for `web` and above."""
 UNLAYERED_FROM: Final = LAYERS.index("web")
+BESIDE: Final = {"client": ("core",)}
+"""Packages beside the layers, and the layers that they may import; only `cli` may import them."""
 FILE_LINES_MAX: Final = 400  # style.md 2.
 FUNCTION_LINES_MAX: Final = 70  # style.md 2.
 VAGUE_NAMES: Final = frozenset({"utils", "helpers", "common", "base", "manager"})
@@ -92,13 +95,13 @@ def imports_of(source: Source) -> Iterator[Import]:
 
 
 def wrong_directions(sources: Iterable[Source]) -> list[str]:
-    """Return the imports that go against core, store, project, web, app, cli."""
+    """Return the imports that go against core, store, project, web, app, cli, or out of what stands beside them."""
     return [
-        f"{source.path}:{found.line}: {layer} imports {found.module}"
+        f"{source.path}:{found.line}: {part} imports {found.module}"
         for source in sources
-        if (layer := layer_of(source.module)) is not None
+        if (part := layer_of(source.module) or beside(source.module)) is not None
         for found in imports_of(source)
-        if _is_upward(layer, found.module)
+        if (_is_outside(part, found.module) if part in BESIDE else _is_upward(part, found.module))
     ]
 
 
@@ -108,9 +111,23 @@ def layer_of(module: str) -> str | None:
     return parts[1] if parts[0] == "intermute" and len(parts) > 1 and parts[1] in LAYERS else None
 
 
+def beside(module: str) -> str | None:
+    """Return the package beside the layers that a module of ours is in, or None."""
+    parts = module.split(".")
+    return parts[1] if parts[0] == "intermute" and len(parts) > 1 and parts[1] in BESIDE else None
+
+
+def _is_outside(package: str, imported: str) -> bool:
+    if not imported.startswith("intermute."):
+        return imported == "supervisor" or imported.startswith("supervisor.")
+    return layer_of(imported) not in BESIDE[package] and beside(imported) != package
+
+
 def _is_upward(layer: str, imported: str) -> bool:
     if imported.partition(".")[0] != "intermute":
         return False
+    if beside(imported) is not None:
+        return layer != "cli"
     target = layer_of(imported)
     if target is None:
         # `intermute` itself appears in `from intermute.core import x` as well as alone; its version is for web and up.
@@ -142,7 +159,7 @@ def _may_import(source: Source, imported: str, standard: frozenset[str]) -> bool
         case ["supervisor", *_]:
             return package in standard | {"supervisor", "trio"}
         case ["loadtest", *_] if package == "intermute":
-            return layer_of(imported) in LOOKS_INSIDE.get(source.path, ())
+            return (layer_of(imported) or beside(imported)) in LOOKS_INSIDE.get(source.path, ())
         case _:
             return True
 

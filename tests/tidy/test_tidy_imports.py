@@ -45,6 +45,12 @@ def test_imports_go_one_way() -> None:
         ("intermute/project/hub.py", "from intermute.logs import log"),
         ("intermute/web/front.py", "from intermute.app import run"),
         ("intermute/app.py", "import intermute.cli.main"),
+        ("intermute/client/calls.py", "from intermute.web.errors import STATUS"),
+        ("intermute/client/calls.py", "from intermute.project import hub"),
+        ("intermute/client/calls.py", "from intermute.config import Settings"),
+        ("intermute/client/calls.py", "from supervisor import Child"),
+        ("intermute/web/front.py", "from intermute.client import Client"),
+        ("intermute/app.py", "import intermute.client"),
     ],
 )
 def test_imports_against_the_way_are_named(path: str, line: str) -> None:
@@ -62,6 +68,9 @@ def test_imports_against_the_way_are_named(path: str, line: str) -> None:
         ("intermute/app.py", "from intermute import __version__"),
         ("intermute/cli/main.py", "from intermute.logs import log"),
         ("intermute/store/events.py", "from intermute.store.statements import Statement"),
+        ("intermute/client/calls.py", "from intermute.core.operations import OPERATIONS"),
+        ("intermute/client/calls.py", "from intermute.client.settings import Retries"),
+        ("intermute/cli/main.py", "from intermute.client.sync import open_client"),
     ],
 )
 def test_imports_along_the_way_are_fine(path: str, line: str) -> None:

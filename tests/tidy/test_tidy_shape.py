@@ -21,6 +21,7 @@ CATCHES_ALLOWED = {
     "intermute/web/errors.py": 1,  # A bug costs its own request.
     "intermute/web/server/guard.py": 1,  # Nothing from the network ends the process (design.md 3.9).
     "intermute/web/server/application.py": 1,  # The same, for what an application raises.
+    "intermute/embedded.py": 1,  # What ends the service is told to its host, in whose process it runs.
 }
 
 

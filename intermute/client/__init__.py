@@ -7,10 +7,11 @@ service.
 
 from intermute.client.calls import NobodyYet
 from intermute.client.client import Client
-from intermute.client.errors import CursorExpired, NoAnswer, NotIntermute, ServiceError, conflicts_in
+from intermute.client.errors import NoAnswer, NotIntermute, ServiceError, conflicts_in
 from intermute.client.events import Event, Events
 from intermute.client.leases import Lease, LeaseLost
 from intermute.client.settings import ONCE, BadSettings, ClientSettings, Retries
+from intermute.core.errors import CursorExpired
 
 __all__ = [
     "ONCE",

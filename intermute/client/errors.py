@@ -15,7 +15,7 @@ import msgspec
 
 from intermute.core import errors as service
 from intermute.core.api.claims import Alternative, ConflictView
-from intermute.core.errors import DomainError
+from intermute.core.errors import CursorExpired, DomainError
 
 _SAID_CHARS_MAX: Final = 500  # characters of an answer that is not ours which are repeated.
 _SHAPES: Final[Mapping[str, Any]] = {  # Any: types, as msgspec takes them.
@@ -57,16 +57,6 @@ class Told(DomainError):
 
 class ServiceError(Told):
     """A refusal whose code this version does not know: `code` is what the server sent."""
-
-
-class CursorExpired(DomainError):
-    """The log no longer has what comes after the cursor; `oldest_cursor` says where it begins, if the server told."""
-
-    code = "cursor_expired"
-
-    @property
-    def message(self) -> str:
-        return "The log no longer reaches back to this cursor: read the present state anew, and follow from there."
 
 
 class NoAnswer(Exception):
@@ -138,7 +128,7 @@ def retry_after_s(headers: Mapping[str, str]) -> float | None:
 @cache
 def _by_code() -> Mapping[str, type[DomainError]]:
     classes = [getattr(service, name) for name in service.__all__]
-    return {CursorExpired.code: CursorExpired} | {each.code: each for each in classes if each.code}
+    return {each.code: each for each in classes if each.code}
 
 
 @cache

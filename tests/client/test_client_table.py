@@ -7,13 +7,13 @@ from urllib.parse import parse_qsl, unquote, urlsplit
 import msgspec
 import pytest
 
-from intermute.client.errors import CursorExpired, NotIntermute, ServiceError, conflicts_in, refusal_of
+from intermute.client.errors import NotIntermute, ServiceError, conflicts_in, refusal_of
 from intermute.client.requests import request_of, view_of
 from intermute.core import errors
 from intermute.core.api.entities import TYPES
 from intermute.core.api.reservations import RepeatedReservation, ReservationView, Reserve, Waiting
 from intermute.core.entities.definition import Kind
-from intermute.core.errors import DomainError
+from intermute.core.errors import CursorExpired, DomainError
 from intermute.core.operations import OPERATIONS, Operation
 from intermute.core.wishes import OnConflict
 from intermute.web.decode import decode

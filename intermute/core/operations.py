@@ -14,6 +14,7 @@ from intermute.core import limits
 from intermute.core.api import (
     agents,
     audit,
+    broadcasts,
     check_text,
     checks,
     entities,
@@ -23,6 +24,7 @@ from intermute.core.api import (
     intents,
     messages,
     reservations,
+    search,
     settings,
     symbols,
     system,
@@ -31,6 +33,7 @@ from intermute.core.entities.definition import Kind
 from intermute.core.errors import (
     ActiveSessionConflict,
     BadPattern,
+    BroadcastLimit,
     ClaimLimit,
     Deadlock,
     DependencyCycle,
@@ -176,6 +179,10 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     # Messages
     _row("POST", "/api/messages", messages.SendMessage, messages.Sent, project=ProjectRule.NAMED, is_idempotent=False,
          errors=(ProjectRequired, InvalidTransport, LiveDeliveryFailed, MessageIdTaken)),
+    _row("POST", "/api/broadcast", broadcasts.Broadcast, broadcasts.Broadcasted, project=ProjectRule.NAMED,
+         is_idempotent=False, errors=(ProjectRequired, MessageIdTaken, BroadcastLimit)),
+    _row("GET", "/api/topics/{project}/{topic:path}", broadcasts.Topic, messages.MessagePage),
+    _row("GET", "/api/messages/search", search.SearchMessages, search.SearchPage),
     _row("GET", "/api/messages/{message_id}", messages.GetMessage, messages.MessageView, routed_by="message_id",
          errors=(UnknownMessage,)),
     _row("GET", "/api/messages/{message_id}/recipients", messages.MessageRecipients, messages.RecipientList,

@@ -13,6 +13,7 @@ from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.core.intents import Intent, IntentBook
 from intermute.core.lease_book import LeaseBook
 from intermute.core.once import KeptReplies
+from intermute.core.rates import SlidingWindow
 from intermute.core.reservation import Reservation
 from intermute.core.settings import Settings
 from intermute.core.symbol_index import SymbolIndex
@@ -51,6 +52,10 @@ class ProjectState:
     _symbols_before: tuple[SymbolIndex | None] | None = None
     task_claims: TaskClaims = field(default_factory=TaskClaims)
     kept: KeptReplies = field(default_factory=KeptReplies)
+    broadcasts: SlidingWindow = field(
+        default_factory=lambda: SlidingWindow(limits.BROADCASTS_MAX, limits.BROADCASTS_SPAN_S)
+    )
+    """When broadcasts were decided, by whose share they are; a fault of the storage gives none of them back."""
     unflushed_heartbeats: set[AgentId] = field(default_factory=set)
     agents_before_batch: dict[AgentId, Agent | None] = field(default_factory=dict)
     """What the running batch has registered (None), changed or let go, as it is stored."""
@@ -146,6 +151,8 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
     state.settings = setting_rows.read(connection)
     state.policy = state.settings.policy
     state.symbols = symbol_rows.read(connection)
+    if previous is not None:
+        state.broadcasts = previous.broadcasts
     state.listening_since_s = previous.listening_since_s if previous else now.mono_s
     for stored in reservation_rows.active(connection):
         state.leases.load(_lease(stored, now, previous, fold_case=state.fold_case))

@@ -22,7 +22,9 @@ from intermute.store import (
     projects,
     release_requests,
     reservations,
+    search,
     tasks,
+    topics,
 )
 from intermute.store.migrate import migrate
 from intermute.store.statements import Statement
@@ -60,6 +62,19 @@ QUESTIONS: dict[str, tuple[Question, str]] = {
     ),
     "one message": (lambda c: messages.one(c, "m"), "SEARCH m USING INDEX sqlite_autoindex_messages_1 (id=?)"),
     "receipts": (lambda c: messages.receipts(c, "m"), "SEARCH recipients USING PRIMARY KEY (message_id=?)"),
+    "messages of a topic": (
+        lambda c: topics.page(c, "t", reader=ANNA, name="anna", cursor=5, limit=10),
+        "SEARCH m USING INDEX messages_by_topic (topic=? AND cursor>?)",
+    ),
+    "matches": (lambda c: search.matches(c, '"x"', head=9), "SCAN message_words VIRTUAL TABLE INDEX 192:M2<"),
+    "one match": (
+        lambda c: search.visible(c, search.Match(1.0, 5), ANNA, "anna"),
+        "SEARCH m USING INDEX messages_by_number (first_cursor=?)",
+    ),
+    "words around a match": (
+        lambda c: search.snippet(c, search.Match(1.0, 5), '"x"'),
+        "SCAN message_words VIRTUAL TABLE INDEX 0:",
+    ),
     "active reservations": (reservations.active, "SCAN reservations USING INDEX reservations_active"),
     "active page": (
         lambda c: reservations.page(c, holder=None, is_active=True, before=9, limit=10),

@@ -80,6 +80,7 @@ class MessageView(View, kw_only=True, frozen=True, rename={"sender": "from"}):
     sender_verified: bool = False
     metadata: dict[str, str] | None = None
     attachments: list[Attachment] | None = None
+    broadcast: bool = False
     updated_at: str | None = None
     kind: str | None = None
     read_at: str | None = None

@@ -193,7 +193,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          may_lack_body=True, errors=(UnknownMessage, NotARecipient)),
     _row("GET", "/api/inbox/{agent:path}/counts", messages.InboxCounts, messages.Counts, routed_by="agent"),
     _row("GET", "/api/inbox/{agent:path}/stale-acks", messages.StaleAcks, messages.StaleAckPage, routed_by="agent"),
-    _row("GET", "/api/inbox/{agent:path}", messages.Inbox, messages.MessagePage, routed_by="agent"),
+    _row("GET", "/api/inbox/{agent:path}", messages.Inbox, messages.MessagePage, routed_by="agent",
+         errors=(TooManySubscribers,)),
     _row("GET", "/api/threads", messages.Threads, messages.ThreadList, routed_by="agent"),
     _row("GET", "/api/threads/{thread_id:path}", messages.Thread, messages.ThreadPage),
     # Reservations

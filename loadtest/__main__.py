@@ -16,6 +16,7 @@ from loadtest.client import LoadFailed, load
 from loadtest.durability import Plan, durability_figures
 from loadtest.entities import entity_figures
 from loadtest.in_process import claims_figures, lock_table_figures
+from loadtest.mail import mail_figures
 from loadtest.references import EchoAsker, echo_server
 from loadtest.report import claims_curve, claims_source, missed, table, write_json
 from loadtest.server import ServerFailed, start_figures
@@ -37,6 +38,8 @@ def main() -> int:
             entries = QUICK_ENTRIES if options.quick else FULL_ENTRIES
             _say(f"entities, lists out of {entries} tasks")
             figures |= entity_figures(Path(scratch) / "entities", plan.connections, plan.seconds, entries)
+            _say(f"messages, a search among {entries}")
+            figures |= mail_figures(Path(scratch) / "mail", plan.connections, plan.seconds, entries, options.seed)
         _say(f"lock table with {entries} entries")
         figures |= lock_table_figures(entries, options.seed)
         _say(f"deciding among up to {entries} claims")

@@ -24,7 +24,7 @@ class Line:
         return self.target is None or (value < self.target if self.is_ceiling else value >= self.target)
 
 
-# Targets: "Speed and memory" in issue 2, for claims in issue 3, for entities in issue 4.
+# Targets: "Speed and memory" in issue 2, for claims in issue 3, for entities in issue 4, for mail in issue 6.
 LINES: Final = (
     Line("start_s", "start to first 200 of /health, median", "s", 1.0),
     Line("start_slowest_s", "  the slowest start", "s"),
@@ -76,6 +76,14 @@ LINES: Final = (
     Line("entity_list_few_p50_ms", "  one connection, out of 100, p50", "ms"),
     Line("entity_list_many_p50_ms", "  one connection, out of {entities_many:,.0f}, p50", "ms"),
     Line("entity_list_growth", "  times that out of 100", "x", 2.0),
+    Line("send_per_s", "messages sent (POST)", "/s"),
+    Line("send_p50_ms", "  p50", "ms"),
+    Line("send_p99_ms", "  p99", "ms"),
+    Line("broadcast_p50_ms", "broadcast to {broadcast_agents:,.0f} agents, until the reply, p50", "ms", 50.0),
+    Line("broadcast_p99_ms", "  p99", "ms"),
+    Line("search_p50_ms", "search among {search_messages:,.0f} messages, one connection, p50", "ms", 5.0),
+    Line("search_p99_ms", "  p99", "ms"),
+    Line("search_common_p50_ms", "  for a word that is in nearly all of them, p50", "ms"),
     Line("reservations_kept", "reservations held, listed again after SIGKILL"),
     Line("loaded_rss_mb", "  resident memory with them", "MB"),
 )

@@ -35,8 +35,12 @@ BROADCASTS_SPAN_S: Final = 60  # seconds; as above.
 TOPIC_LOOK_MAX: Final = 2_000  # messages looked at for one page of a topic; 15 us each that the caller may not see.
 SEARCH_CHARS_MAX: Final = 256  # characters of a search; as an address, for want of a better reason.
 SEARCH_WORDS_MAX: Final = 16  # words and phrases of a search; each is a walk through the index.
-SEARCH_MATCHES_MAX: Final = 2_000  # matches ranked for a search, the newest; 1 to 5 ms among 100,000 (measured).
-SEARCH_DEFAULT: Final = 20  # messages found; what an agent reads at once.
+SEARCH_MATCHES_MAX: Final = (
+    1_000  # matches ranked for a search, the newest; 1 to 3 ms among 100,000 messages (measured).
+)
+SEARCH_DEFAULT: Final = (
+    10  # messages found; what an agent reads at once, and half of what a search costs is showing them.
+)
 SEARCH_PAGE_MAX: Final = 50  # messages found; the words around each match are looked up in up to 256 KiB of text.
 SNIPPET_WORDS: Final = 24  # words shown around a match; two lines.
 METADATA_KEYS_MAX: Final = 64  # keys of an agent or a message.

@@ -54,7 +54,7 @@ ON CONFLICT (message_id, agent) DO UPDATE SET
 """
 _RECIPIENTS: Final = """
 INSERT INTO recipients (message_id, agent, address, kind, cursor, ack_required)
-SELECT :message_id, value ->> 0, value ->> 1, value ->> 2, :cursor, :ack_required FROM json_each(:entries) WHERE true
+SELECT :message_id, value ->> 0, value ->> 1, value ->> 2, :cursor, :ack_required FROM json_each(:entries) WHERE true LIMIT :rows
 ON CONFLICT (message_id, agent) DO UPDATE SET
     address = excluded.address, kind = excluded.kind, ack_required = excluded.ack_required
 """
@@ -117,7 +117,7 @@ def _entries(message: Message, recipients: Sequence[Recipient]) -> list[Statemen
     }
     if len(recipients) >= TOGETHER_FROM:
         listed = to_json([(each.agent, each.address, each.kind) for each in recipients])
-        return [Statement(_RECIPIENTS, {**entry, "entries": listed})]
+        return [Statement(_RECIPIENTS, {**entry, "entries": listed, "rows": len(recipients)})]
     return [
         Statement(_RECIPIENT, {**entry, "agent": each.agent, "address": each.address, "kind": each.kind})
         for each in recipients

@@ -13,8 +13,8 @@ import apsw
 from intermute.core.ids import AgentId
 
 _COUNT: Final = """
-SELECT agent, count(*) FROM recipients INDEXED BY recipients_unread
-WHERE read_at_us IS NULL AND agent IN (SELECT id FROM agents WHERE deregistered_at_us IS NULL) GROUP BY agent
+SELECT agent, count(*) FROM recipients INDEXED BY recipients_of_agent
+WHERE (read_at_us IS NOT NULL) = 0 AND agent IN (SELECT id FROM agents WHERE deregistered_at_us IS NULL) GROUP BY agent
 """
 _WATCH: Final = """
 CREATE TEMP TRIGGER unread_new AFTER INSERT ON main.recipients WHEN new.read_at_us IS NULL BEGIN

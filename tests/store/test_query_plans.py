@@ -41,17 +41,17 @@ QUESTIONS: dict[str, tuple[Question, str]] = {
     "youngest kept reply": (kept_replies.last_number, "SEARCH kept_replies"),
     "inbox page": (
         lambda c: inboxes.inbox(c, ANNA, cursor=5, limit=10, is_unread_only=False),
-        "SEARCH r USING INDEX recipients_by_agent (agent=? AND cursor>?)",
+        "SEARCH r USING INDEX recipients_of_agent (agent=? AND <expr>=? AND cursor>?)",
     ),
     "unread page": (
         lambda c: inboxes.inbox(c, ANNA, cursor=5, limit=10, is_unread_only=True),
-        "SEARCH r USING INDEX recipients_unread (agent=? AND cursor>?)",
+        "SEARCH r USING INDEX recipients_of_agent (agent=? AND <expr>=? AND cursor>?)",
     ),
     "stale acknowledgements": (
         lambda c: inboxes.stale(c, ANNA, until_us=Micros(1), limit=10),
         "SEARCH r USING INDEX recipients_unacked (agent=?)",
     ),
-    "counts": (lambda c: inboxes.counts(c, ANNA), "SEARCH recipients USING INDEX recipients_by_agent (agent=?)"),
+    "counts": (lambda c: inboxes.counts(c, ANNA), "SEARCH recipients USING INDEX recipients_of_agent (agent=?)"),
     "threads": (
         lambda c: inboxes.threads(c, ANNA, before=9, limit=10),
         "SEARCH threads USING INDEX threads_by_agent (agent=? AND last_cursor<?)",

@@ -17,6 +17,7 @@ LOOKS_INSIDE: Final = {
     "loadtest/claims_curve.py": ("core", "project"),
     "loadtest/worst_cases.py": ("core", "project"),
     "loadtest/task_files.py": ("core", "store"),
+    "loadtest/message_files.py": ("core", "store"),
 }
 """The modules of the load test that measure inside a process, and the layers that they may know."""
 PACKAGES: Final = ("intermute", "supervisor", "loadtest", "tests")

@@ -1,6 +1,11 @@
--- Finding messages by their words; and which of them went to everybody.
+-- Finding messages by their words; which of them went to everybody; and one index less for each entry of an inbox.
 
 ALTER TABLE messages ADD COLUMN is_broadcast INTEGER NOT NULL DEFAULT 0;
+
+-- A broadcast writes into a page of each index for each of its recipients, so what is read and what is not share one index.
+CREATE INDEX recipients_of_agent ON recipients (agent, (read_at_us IS NOT NULL), cursor);
+DROP INDEX recipients_by_agent;
+DROP INDEX recipients_unread;
 
 -- A message is known to the index by the cursor of its creation, which is never another's and never changes: a rowid that is
 -- nobody's column may change whenever the file is rewritten.

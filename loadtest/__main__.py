@@ -17,6 +17,7 @@ from loadtest.durability import Plan, durability_figures
 from loadtest.entities import entity_figures
 from loadtest.event_reader import event_reader_figures
 from loadtest.in_process import claims_figures, isolation_figures, lock_table_figures
+from loadtest.mail import mail_figures
 from loadtest.references import EchoAsker, echo_server
 from loadtest.report import claims_curve, claims_source, missed, table, write_json
 from loadtest.server import ServerFailed, start_figures
@@ -44,6 +45,8 @@ def main() -> int:
             figures |= event_reader_figures(
                 Path(scratch) / "events", QUICK_FOLLOWED if options.quick else FULL_FOLLOWED
             )
+            _say(f"messages, a search among {entries}")
+            figures |= mail_figures(Path(scratch) / "mail", plan.connections, plan.seconds, entries, options.seed)
         _say("nineteen projects, and one in trouble")
         figures |= isolation_figures(options.directory, is_quick=options.quick)
         _say(f"lock table with {entries} entries")

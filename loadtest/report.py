@@ -24,8 +24,8 @@ class Line:
         return self.target is None or (value < self.target if self.is_ceiling else value >= self.target)
 
 
-# Targets: "Speed and memory" in issue 2, for claims in issue 3, for entities in issue 4, for events in issue 6; for crashes and
-# isolation in guarantees.md G15, G16.
+# Targets: "Speed and memory" in issue 2, for claims in issue 3, for entities in issue 4, for events and mail in issue 6; for
+# crashes and isolation in guarantees.md G15, G16.
 LINES: Final = (
     Line("start_s", "start to first 200 of /health, median", "s", 1.0),
     Line("start_slowest_s", "  the slowest start", "s"),
@@ -88,6 +88,14 @@ LINES: Final = (
     Line("follow_age_p50_ms", "  age when given out, p50", "ms"),
     Line("follow_age_p99_ms", "  p99", "ms"),
     Line("follow_replay_per_s", "client's events, replayed from the log", "/s", 2_000.0, is_ceiling=False),
+    Line("send_per_s", "messages sent (POST)", "/s"),
+    Line("send_p50_ms", "  p50", "ms"),
+    Line("send_p99_ms", "  p99", "ms"),
+    Line("broadcast_p50_ms", "broadcast to {broadcast_agents:,.0f} agents, until the reply, p50", "ms", 50.0),
+    Line("broadcast_p99_ms", "  p99", "ms"),
+    Line("search_p50_ms", "search among {search_messages:,.0f} messages, one connection, p50", "ms", 5.0),
+    Line("search_p99_ms", "  p99", "ms"),
+    Line("search_common_p50_ms", "  for a word that is in nearly all of them, p50", "ms"),
     Line("reservations_kept", "reservations held, listed again after SIGKILL"),
     Line("loaded_rss_mb", "  resident memory with them", "MB"),
 )

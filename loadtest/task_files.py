@@ -1,6 +1,6 @@
 """Files of projects with many tasks, written before the service starts: over HTTP that would take minutes.
 
-The one place where the load test writes what the service reads; nothing here is measured.
+Beside `message_files` the one place where the load test writes what the service reads; nothing here is measured.
 """
 
 from pathlib import Path

@@ -10,6 +10,7 @@ from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
 from intermute.core.ids import Micros, ProjectName
+from intermute.core.messages import normal_topic
 from intermute.core.times import rfc3339
 
 _EVENT_CHARS: Final = 512  # what the event's own objects take; a guess, near what 1,024 small ones take in all.
@@ -105,12 +106,14 @@ def _chars(value: Any) -> int:  # Any: see Event.data.
     return sum(map(_chars, value)) if isinstance(value, (list, tuple)) else 0
 
 
-def is_for(event: Event, reader: frozenset[str] | None, types: frozenset[str] | None) -> bool:
-    """Tell whether a reader with these addresses gets the event: None is the whole project, and for `types` every type.
+def is_for(event: Event, reader: frozenset[str] | None, types: frozenset[str] | None, topic: str | None = None) -> bool:
+    """Tell whether a reader with these addresses gets the event: None is the whole project, every type, every topic.
 
     An event that was addressed to a name before anyone had it is for the agent that has the name now.
     """
     if types is not None and event.type not in types:
+        return False
+    if topic is not None and event.data.get("topic") != topic:
         return False
     return reader is None or event.audience is None or not reader.isdisjoint(event.audience)
 
@@ -141,3 +144,8 @@ def parse_types(text: str | None) -> frozenset[str] | None:
     if text is None or not text.strip():
         return None
     return frozenset(part.strip() for part in text.split(",") if part.strip())
+
+
+def parse_topic(text: str | None) -> str | None:
+    """Return the wished topic as messages have it, or None for all events, those of no topic among them."""
+    return normal_topic(text) or None

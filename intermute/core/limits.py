@@ -30,6 +30,19 @@ ADDRESS_CHARS_MAX: Final = 256  # characters; an id has 36, a name is a line at 
 LINE_CHARS_MAX: Final = 1024  # characters; subjects, reasons, status texts: one line that a person reads.
 BODY_CHARS_MAX: Final = 256 * 1024  # characters of one message; guarantees.md T11.
 RECIPIENTS_MAX: Final = 1000  # addresses in to, cc and bcc together; one commit writes them all.
+BROADCASTS_MAX: Final = 10  # broadcasts of one sender within the next span; contract.md 1.6.
+BROADCASTS_SPAN_S: Final = 60  # seconds; as above.
+TOPIC_LOOK_MAX: Final = 2_000  # messages looked at for one page of a topic; 15 us each that the caller may not see.
+SEARCH_CHARS_MAX: Final = 256  # characters of a search; as an address, for want of a better reason.
+SEARCH_WORDS_MAX: Final = 16  # words and phrases of a search; each is a walk through the index.
+SEARCH_MATCHES_MAX: Final = (
+    1_000  # matches ranked for a search, the newest; 1 to 3 ms among 100,000 messages (measured).
+)
+SEARCH_DEFAULT: Final = (
+    10  # messages found; what an agent reads at once, and half of what a search costs is showing them.
+)
+SEARCH_PAGE_MAX: Final = 50  # messages found; the words around each match are looked up in up to 256 KiB of text.
+SNIPPET_WORDS: Final = 24  # words shown around a match; two lines.
 METADATA_KEYS_MAX: Final = 64  # keys of an agent or a message.
 METADATA_CHARS_MAX: Final = 8192  # characters of one metadata value.
 AGENT_METADATA_CHARS_MAX: Final = 16 * 1024  # characters of all metadata of one agent: it is kept in memory.

@@ -12,6 +12,7 @@ from typing import Final
 
 import msgspec
 
+from intermute.core.api.broadcasts import Broadcast
 from intermute.core.api.messages import Attachment, SendMessage
 from intermute.core.ids import AgentId, MessageId, Micros
 
@@ -59,6 +60,7 @@ class Message:
     updated_at_us: Micros | None
     cursor: int
     first_cursor: int
+    is_broadcast: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -96,6 +98,20 @@ def content_hash(command: SendMessage) -> bytes:
         bool(command.ack_required),
         sorted((command.metadata or {}).items()),
         command.attachments or [],
+    )
+    return hashlib.blake2b(msgspec.json.encode(content), digest_size=16).digest()
+
+
+def broadcast_hash(command: Broadcast) -> bytes:
+    """Return a digest of what was said to everybody: who was there to hear it may differ when it is sent again."""
+    content = (
+        "broadcast",
+        command.subject or "",
+        normal_topic(command.topic),
+        command.body,
+        command.importance or "",
+        bool(command.ack_required),
+        bool(command.include_stale),
     )
     return hashlib.blake2b(msgspec.json.encode(content), digest_size=16).digest()
 

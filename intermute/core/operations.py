@@ -14,6 +14,7 @@ from intermute.core import limits
 from intermute.core.api import (
     agents,
     audit,
+    broadcasts,
     check_text,
     checks,
     entities,
@@ -24,6 +25,7 @@ from intermute.core.api import (
     messages,
     reservations,
     retention,
+    search,
     settings,
     symbols,
     system,
@@ -32,6 +34,7 @@ from intermute.core.entities.definition import Kind
 from intermute.core.errors import (
     ActiveSessionConflict,
     BadPattern,
+    BroadcastLimit,
     ClaimLimit,
     CursorExpired,
     Deadlock,
@@ -178,6 +181,10 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
     # Messages
     _row("POST", "/api/messages", messages.SendMessage, messages.Sent, project=ProjectRule.NAMED, is_idempotent=False,
          errors=(ProjectRequired, InvalidTransport, LiveDeliveryFailed, MessageIdTaken)),
+    _row("POST", "/api/broadcast", broadcasts.Broadcast, broadcasts.Broadcasted, project=ProjectRule.NAMED,
+         is_idempotent=False, errors=(ProjectRequired, MessageIdTaken, BroadcastLimit)),
+    _row("GET", "/api/topics/{project}/{topic:path}", broadcasts.Topic, messages.MessagePage),
+    _row("GET", "/api/messages/search", search.SearchMessages, search.SearchPage),
     _row("GET", "/api/messages/{message_id}", messages.GetMessage, messages.MessageView, routed_by="message_id",
          errors=(UnknownMessage,)),
     _row("GET", "/api/messages/{message_id}/recipients", messages.MessageRecipients, messages.RecipientList,
@@ -188,7 +195,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          may_lack_body=True, errors=(UnknownMessage, NotARecipient)),
     _row("GET", "/api/inbox/{agent:path}/counts", messages.InboxCounts, messages.Counts, routed_by="agent"),
     _row("GET", "/api/inbox/{agent:path}/stale-acks", messages.StaleAcks, messages.StaleAckPage, routed_by="agent"),
-    _row("GET", "/api/inbox/{agent:path}", messages.Inbox, messages.MessagePage, routed_by="agent"),
+    _row("GET", "/api/inbox/{agent:path}", messages.Inbox, messages.MessagePage, routed_by="agent",
+         errors=(TooManySubscribers,)),
     _row("GET", "/api/threads", messages.Threads, messages.ThreadList, routed_by="agent"),
     _row("GET", "/api/threads/{thread_id:path}", messages.Thread, messages.ThreadPage),
     # Reservations

@@ -306,6 +306,7 @@ class _Actor:
         # without an answer and memory without the note that it is stored.
         state.batch = number
         state.stored()
+        state.note_unread(committed.unread)
         project.clock.note_suspension(batch.suspended_s)
         self._note_success()
         self._let_go_unwanted(batch)

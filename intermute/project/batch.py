@@ -42,7 +42,7 @@ class Batch:
 
     decisions: list[Decision] = field(default_factory=list)
     size: int = 0
-    """Statements to store."""
+    """Statements to store; one that writes many rows counts as many."""
     suspended_s: float = 0.0
     """For how long the machine was suspended before it, as it tells everyone."""
     chars: int = 0
@@ -61,7 +61,7 @@ class Batch:
     def add(self, decision: Decision) -> None:
         """Take in the next decision."""
         self.decisions.append(decision)
-        self.size += len(decision.transaction.statements)
+        self.size += sum(statement.rows for statement in decision.transaction.statements)
         self.chars += sum(statement.chars for statement in decision.transaction.statements)
 
     def events(self, count: int) -> list[Event]:

@@ -14,6 +14,7 @@ import trio
 from intermute.core import limits
 from intermute.core.errors import DomainError, ShuttingDown, TooManySubscribers
 from intermute.core.events import Event, EventType, weight
+from intermute.project.postboxes import Postboxes
 
 
 class Hub:
@@ -28,6 +29,7 @@ class Hub:
         self._tail_chars = 0
         self._grew = trio.Event()
         self._closed: DomainError | None = None
+        self.postboxes = Postboxes()
 
     def restart(self, head: int) -> None:
         """Take over the log's head from the disk; waiting readers look again, since something may have come with it."""
@@ -35,6 +37,7 @@ class Hub:
         self._tail_chars = 0
         self.head = self._tail_from = head
         self._wake()
+        self.postboxes.wake()
 
     def publish(self, events: Sequence[Event], head: int) -> None:
         """Let the readers have these events, which are on the disk; `head` is the last cursor given out."""
@@ -50,6 +53,7 @@ class Hub:
         self.head = max(self.head, head)
         if events:
             self._wake()
+            self.postboxes.tell(events)
 
     def after(self, cursor: int, limit: int) -> list[Event] | None:
         """Return the events after the cursor, or None where memory does not reach back that far."""
@@ -94,6 +98,12 @@ class Hub:
         """Send everyone home who waits for events, now and from now on; what is in the log can still be read."""
         self._closed = reason or ShuttingDown()
         self._wake()
+        self.postboxes.wake()
+
+    @property
+    def is_closed(self) -> bool:
+        """Whether everyone has been sent home."""
+        return self._closed is not None
 
     def _forget(self, cursor: int) -> None:
         """Send readers up to this cursor to the log, which knows what of it has been trimmed; here all of it might be."""

@@ -16,6 +16,7 @@ import trio
 from intermute.core import limits
 from intermute.core.agents import Caller, Identity
 from intermute.core.api.agents import Heartbeat, RegisterAgent
+from intermute.core.api.messages import Inbox, MessagePage
 from intermute.core.api.reservations import ReservationView
 from intermute.core.breaker import Breaker, BreakerState
 from intermute.core.errors import (
@@ -34,7 +35,7 @@ from intermute.core.errors import (
 )
 from intermute.core.events import Event
 from intermute.core.fences import HeldFence
-from intermute.core.ids import ProjectName, RandomBits
+from intermute.core.ids import AgentId, ProjectName, RandomBits
 from intermute.core.once import Once
 from intermute.core.poison import PoisonList, fingerprint
 from intermute.core.retention import oldest_cursor
@@ -45,6 +46,7 @@ from intermute.project.handlers.turns import Queued
 from intermute.project.hub import Hub
 from intermute.project.lobby import Lobby, let_go, wait_for_turn
 from intermute.project.mail import ProjectMailbox, Request
+from intermute.project.postboxes import wait_for_mail
 from intermute.project.room import Room
 from intermute.project.shares import Crowd, is_release, share_of
 from intermute.project.state import ProjectState
@@ -129,6 +131,8 @@ class Project:
             if type(question) in LONG_READS:
                 async with self.turn(self._long_reads):
                     return await self._query(question, caller)
+            if isinstance(question, Inbox) and question.wait_seconds:
+                return await self._mail(question, caller)
             return await self._query(question, caller)
         finally:
             self.calls -= 1
@@ -223,6 +227,21 @@ class Project:
             return await self.read(answer)
         await trio.lowlevel.checkpoint()
         return answer
+
+    async def _mail(self, query: Inbox, caller: Caller) -> MessagePage:
+        """Return the inbox once there is something in it. Raises: TooManySubscribers, and whatever a query raises."""
+
+        def canonical(address: str) -> AgentId:
+            return self.known_state().agents.canonical(address)
+
+        async def look() -> MessagePage:
+            self.check_sound()
+            page = await self._query(query, caller)
+            assert isinstance(page, MessagePage)
+            return page
+
+        with self.hub.subscription(f"agent {canonical(query.agent)}"):
+            return await wait_for_mail(query, self.hub, canonical, look)
 
     @asynccontextmanager
     async def turn(self, turns: trio.Lock | None = None) -> AsyncIterator[None]:

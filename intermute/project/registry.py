@@ -8,11 +8,13 @@ from collections.abc import AsyncIterator, Awaitable, Callable, Sequence
 from contextlib import asynccontextmanager, suppress
 from functools import partial
 
+import msgspec
 import trio
 
 from intermute.core import limits
 from intermute.core.agents import Caller, Directory, Identity
 from intermute.core.api.checks import Standing
+from intermute.core.api.messages import Inbox
 from intermute.core.errors import (
     DomainError,
     ProjectParked,
@@ -132,11 +134,25 @@ class Registry:
             if fences:
                 raise stale_token(fences[0].reservation_id, Standing.UNKNOWN)
             if (answer := self._answer_blank(name, question, caller)) is not None:
-                return answer
+                if not isinstance(question, Inbox) or not question.wait_seconds:
+                    return answer
+                question = await self._awaiting(name, question)
+                if not self.knows(name):
+                    return answer
         if self.room.is_full and name not in self._open and type(question) in COMMANDS and once is None:
             raise StorageFull
         project = await self.project(name)
         return await project.answer(question, caller, once, fences)
+
+    async def _awaiting(self, name: ProjectName, query: Inbox) -> Inbox:
+        """Wait for a project that does not exist, as long as for mail in it; return how to ask it then.
+
+        Raises: TooManySubscribers, ShuttingDown.
+        """
+        ends_s = trio.current_time() + (query.wait_seconds or 0.0)
+        with self.arrivals.expecting(name) as arrived, trio.move_on_at(ends_s):
+            await arrived.wait()
+        return msgspec.structs.replace(query, wait_seconds=max(0.0, ends_s - trio.current_time()))
 
     def _answer_blank(self, name: ProjectName, question: object, caller: Caller) -> object:
         """Answer for a project that does not exist; None, if the question is a command that brings it into being."""

@@ -1,18 +1,20 @@
 """What an actor keeps in memory of its project: a cache of SQLite, rebuilt whenever it starts (design.md 3.3)."""
 
 import math
+from collections.abc import Mapping
 from dataclasses import dataclass, field, replace
 
 import apsw
 
 from intermute.core import limits
-from intermute.core.agents import Agent, Directory
+from intermute.core.agents import Agent, Caller, Directory
 from intermute.core.claim_records import Claim, Standing, with_destinations
 from intermute.core.claims import DEFAULT_POLICY, Policy
 from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.core.intents import Intent, IntentBook
 from intermute.core.lease_book import LeaseBook
 from intermute.core.once import KeptReplies
+from intermute.core.rates import SlidingWindow
 from intermute.core.reservation import Reservation
 from intermute.core.settings import Settings
 from intermute.core.symbol_index import SymbolIndex
@@ -26,6 +28,7 @@ from intermute.store import reservations as reservation_rows
 from intermute.store import settings as setting_rows
 from intermute.store import symbols as symbol_rows
 from intermute.store import tasks as task_rows
+from intermute.store import unread as unread_rows
 from intermute.store.intents import IntentRow
 from intermute.store.projects import ProjectRow
 from intermute.store.reservations import ReservationRow
@@ -51,6 +54,12 @@ class ProjectState:
     _symbols_before: tuple[SymbolIndex | None] | None = None
     task_claims: TaskClaims = field(default_factory=TaskClaims)
     kept: KeptReplies = field(default_factory=KeptReplies)
+    unread: dict[AgentId, int] = field(default_factory=dict)
+    """How many messages registered agents have not read, as it is stored; who has read all is not there."""
+    broadcasts: SlidingWindow = field(
+        default_factory=lambda: SlidingWindow(limits.BROADCASTS_MAX, limits.BROADCASTS_SPAN_S)
+    )
+    """When broadcasts were decided, by whose share they are; a fault of the storage gives none of them back."""
     unflushed_heartbeats: set[AgentId] = field(default_factory=set)
     agents_before_batch: dict[AgentId, Agent | None] = field(default_factory=dict)
     """What the running batch has registered (None), changed or let go, as it is stored."""
@@ -97,6 +106,25 @@ class ProjectState:
         self.intents.stored()
         self.agents_before_batch.clear()
 
+    def note_unread(self, changes: Mapping[AgentId, int]) -> None:
+        """Take in what a commit has done to the counts of registered agents; others are counted once they register."""
+        for agent, by in changes.items():
+            unread = self.unread.pop(agent, 0) + by
+            if unread > 0 and self.agents.of_id(agent) is not None:
+                self.unread[agent] = unread
+
+    def unread_of(self, caller: Caller) -> int | None:
+        """Return how many messages the caller has not read, or None where nobody is sure enough which agent it is.
+
+        A token makes sure; to a local caller, who could read any inbox, its word will do.
+        """
+        agent = self.agents.find(caller.claims) if caller.claims else None
+        if agent is None:
+            return None
+        if caller.token_hash is None:
+            return self.unread.get(agent.id, 0) if caller.is_local else None
+        return self.unread.get(agent.id, 0) if self.agents.of_token(caller.token_hash) is agent else None
+
     def put_agent(self, agent: Agent) -> None:
         """Take in an agent that the running batch will store; never change one in place, but for its signs of life."""
         self.agents_before_batch.setdefault(agent.id, self.agents.of_id(agent.id))
@@ -106,6 +134,7 @@ class ProjectState:
         """Forget an agent whose leaving the running batch will store."""
         self.agents_before_batch.setdefault(agent.id, agent)
         self.agents.remove(agent)
+        self.unread.pop(agent.id, None)
 
     def stored_agents(self) -> list[Agent]:
         """Return the agents as they are stored, but for signs of life, which count at once."""
@@ -146,6 +175,8 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
     state.settings = setting_rows.read(connection)
     state.policy = state.settings.policy
     state.symbols = symbol_rows.read(connection)
+    if previous is not None:
+        state.broadcasts = previous.broadcasts
     state.listening_since_s = previous.listening_since_s if previous else now.mono_s
     for stored in reservation_rows.active(connection):
         state.leases.load(_lease(stored, now, previous, fold_case=state.fold_case))
@@ -155,6 +186,7 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
     for task in task_rows.claimed(connection):
         state.task_claims.note(None, task)
     state.kept = _kept(connection, now)
+    state.unread = unread_rows.count(connection)
 
     def heard_s(agent_id: AgentId, last_seen_us: Micros) -> float:
         known = previous.agents.find(agent_id) if previous else None

@@ -13,14 +13,13 @@ from intermute.store.pages import within_page
 from intermute.store.statements import Statement
 
 _ENTRY: Final = f"{MESSAGE_COLUMNS}, r.agent, r.address, r.kind, r.read_at_us, r.ack_at_us"
-_INBOX: Final = f"""
-SELECT {_ENTRY} FROM recipients r INDEXED BY recipients_by_agent JOIN messages m ON m.id = r.message_id
-WHERE r.agent = :agent AND r.cursor > :cursor ORDER BY r.cursor LIMIT :limit
+_SOME: Final = f"""
+SELECT {_ENTRY}, r.cursor AS place FROM recipients r INDEXED BY recipients_of_agent CROSS JOIN messages m ON m.id = r.message_id
+WHERE r.agent = :agent AND r.cursor > :cursor AND (r.read_at_us IS NOT NULL) =
 """  # noqa: S608 - constants
-_UNREAD: Final = f"""
-SELECT {_ENTRY} FROM recipients r INDEXED BY recipients_unread JOIN messages m ON m.id = r.message_id
-WHERE r.agent = :agent AND r.cursor > :cursor AND r.read_at_us IS NULL ORDER BY r.cursor LIMIT :limit
-"""  # noqa: S608 - constants
+_UNREAD: Final = f"{_SOME} 0 ORDER BY place LIMIT :limit"
+_INBOX: Final = f"{_SOME} 0 UNION ALL {_SOME} 1 ORDER BY place LIMIT :limit"
+"""What is unread and what is read, each in its order in the index, merged."""
 _STALE: Final = f"""
 SELECT {_ENTRY} FROM recipients r INDEXED BY recipients_unacked JOIN messages m ON m.id = r.message_id
 WHERE r.agent = :agent AND r.ack_required = 1 AND r.ack_at_us IS NULL AND m.created_at_us <= :until_us
@@ -115,5 +114,5 @@ def thread(connection: apsw.Connection, thread_id: str, *, cursor: int, limit: i
 def _entry(
     row: Sequence[Any],
 ) -> tuple[Message, Receipt]:  # Any: SQLite's dynamic columns; the STRICT schema types them.
-    agent, address, kind, read_at_us, ack_at_us = row[MESSAGE_WIDTH:]
+    agent, address, kind, read_at_us, ack_at_us = row[MESSAGE_WIDTH : MESSAGE_WIDTH + 5]
     return from_row(row), Receipt(AgentId(agent), address, Kind(kind), read_at_us, ack_at_us)

@@ -9,30 +9,52 @@ import msgspec
 from intermute.core.api.messages import Attachment
 from intermute.core.ids import AgentId, MessageId, Micros
 from intermute.core.messages import Kind, Message, Receipt, Recipient
-from intermute.store.statements import Statement, to_json
+from intermute.store.statements import SqlValue, Statement, to_json
 
 MESSAGE_COLUMNS: Final = """
 m.id, m.thread_id, m.sender, m.sender_id, m.sender_verified, m.to_json, m.cc_json, m.bcc_json, m.subject, m.topic, m.body,
 m.importance, m.ack_required, m.metadata, m.attachments, m.content_hash, m.created_at_us, m.updated_at_us, m.cursor,
-m.first_cursor
+m.first_cursor, m.is_broadcast
 """
-MESSAGE_WIDTH: Final = 20
+MESSAGE_WIDTH: Final = 21
+VISIBLE: Final = """(
+    :reader IS NULL
+    OR m.sender_id IN (:reader, :name)
+    OR EXISTS (SELECT 1 FROM recipients r WHERE r.message_id = m.id AND r.agent = :reader)
+    OR (m.thread_id <> '' AND EXISTS (SELECT 1 FROM threads t WHERE t.thread_id = m.thread_id AND t.agent = :reader))
+    OR m.is_broadcast
+)"""
+"""Whether a reader may find a message `m`: its own, in a thread it takes part in, or for everybody. NULL may find all.
+
+`name` is the reader's name, under which it may have sent before it registered. The last column comes last: a long body is
+stored before it.
+"""
+TOGETHER_FROM: Final = 8
+"""Recipients from which on all entries are written by one statement; for one of them the list would cost more. A guess."""
 
 _SAVE: Final = """
 INSERT INTO messages (id, thread_id, sender, sender_id, sender_verified, to_json, cc_json, bcc_json, subject, topic, body,
-    importance, ack_required, metadata, attachments, content_hash, created_at_us, updated_at_us, cursor, first_cursor)
+    importance, ack_required, metadata, attachments, content_hash, created_at_us, updated_at_us, cursor, first_cursor,
+    is_broadcast)
 VALUES (:id, :thread_id, :sender, :sender_id, :sender_verified, :to_json, :cc_json, :bcc_json, :subject, :topic, :body,
-    :importance, :ack_required, :metadata, :attachments, :content_hash, :created_at_us, :updated_at_us, :cursor, :first_cursor)
+    :importance, :ack_required, :metadata, :attachments, :content_hash, :created_at_us, :updated_at_us, :cursor, :first_cursor,
+    :is_broadcast)
 ON CONFLICT (id) DO UPDATE SET
     thread_id = excluded.thread_id, sender = excluded.sender, sender_verified = excluded.sender_verified,
     to_json = excluded.to_json, cc_json = excluded.cc_json, bcc_json = excluded.bcc_json, subject = excluded.subject,
     topic = excluded.topic, body = excluded.body, importance = excluded.importance, ack_required = excluded.ack_required,
     metadata = excluded.metadata, attachments = excluded.attachments, content_hash = excluded.content_hash,
-    updated_at_us = excluded.updated_at_us, cursor = excluded.cursor
+    updated_at_us = excluded.updated_at_us, cursor = excluded.cursor, is_broadcast = excluded.is_broadcast
 """
 _RECIPIENT: Final = """
 INSERT INTO recipients (message_id, agent, address, kind, cursor, ack_required)
 VALUES (:message_id, :agent, :address, :kind, :cursor, :ack_required)
+ON CONFLICT (message_id, agent) DO UPDATE SET
+    address = excluded.address, kind = excluded.kind, ack_required = excluded.ack_required
+"""
+_RECIPIENTS: Final = """
+INSERT INTO recipients (message_id, agent, address, kind, cursor, ack_required)
+SELECT :message_id, value ->> 0, value ->> 1, value ->> 2, :cursor, :ack_required FROM json_each(:entries) WHERE true LIMIT :rows
 ON CONFLICT (message_id, agent) DO UPDATE SET
     address = excluded.address, kind = excluded.kind, ack_required = excluded.ack_required
 """
@@ -72,6 +94,7 @@ def save(message: Message) -> Statement:
             "updated_at_us": message.updated_at_us,
             "cursor": message.cursor,
             "first_cursor": message.first_cursor,
+            "is_broadcast": int(message.is_broadcast),
         },
     )
 
@@ -82,21 +105,23 @@ def deliver(message: Message, recipients: Sequence[Recipient]) -> list[Statement
         _MOVE_RECIPIENTS,
         {"message_id": message.id, "cursor": message.cursor, "ack_required": int(message.ack_required)},
     )
-    entries = [
-        Statement(
-            _RECIPIENT,
-            {
-                "message_id": message.id,
-                "agent": recipient.agent,
-                "address": recipient.address,
-                "kind": recipient.kind,
-                "cursor": message.cursor,
-                "ack_required": int(message.ack_required),
-            },
-        )
-        for recipient in recipients
-    ]
+    entries = _entries(message, recipients)
     return [move, *entries] if message.updated_at_us is not None else entries
+
+
+def _entries(message: Message, recipients: Sequence[Recipient]) -> list[Statement]:
+    entry: dict[str, SqlValue] = {
+        "message_id": message.id,
+        "cursor": message.cursor,
+        "ack_required": int(message.ack_required),
+    }
+    if len(recipients) >= TOGETHER_FROM:
+        listed = to_json([(each.agent, each.address, each.kind) for each in recipients])
+        return [Statement(_RECIPIENTS, {**entry, "entries": listed, "rows": len(recipients)})]
+    return [
+        Statement(_RECIPIENT, {**entry, "agent": each.agent, "address": each.address, "kind": each.kind})
+        for each in recipients
+    ]
 
 
 def mark_read(message_id: str, agent: AgentId, now_us: Micros) -> Statement:
@@ -146,4 +171,5 @@ def from_row(row: Sequence[Any]) -> Message:  # Any: SQLite's dynamic columns; t
         updated_at_us=None if row[17] is None else Micros(row[17]),
         cursor=row[18],
         first_cursor=row[19],
+        is_broadcast=bool(row[20]),
     )

@@ -15,6 +15,12 @@ class Statement(NamedTuple):
     values: Mapping[str, SqlValue]
 
     @property
+    def rows(self) -> int:
+        """How many rows it writes: its own bound `rows` where it has one, else few."""
+        rows = self.values.get("rows", 1)
+        return rows if isinstance(rows, int) else 1
+
+    @property
     def chars(self) -> int:
         """How long its texts and bytes are together."""
         return sum(len(value) for value in self.values.values() if isinstance(value, str | bytes))

@@ -6,16 +6,17 @@ committed. A fault anywhere leaves the outcome unknown until `look` has asked a 
 guarantees.md G3). Nothing here retries on a connection whose flush failed.
 """
 
-from collections.abc import Callable, Sequence
+from collections import Counter
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import suppress
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Final, TypeVar
 
 import apsw
 
 from intermute.core import limits
-from intermute.core.ids import Micros, ProjectName
+from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.store import events, projects
 from intermute.store.chain import GENESIS, ChainEnd
 from intermute.store.connection import abandon, close, open_writer, snapshot
@@ -26,6 +27,7 @@ from intermute.store.migrate import migrate
 from intermute.store.projects import ProjectRow
 from intermute.store.seal import break_seal, check_seal, seal
 from intermute.store.statements import Statement
+from intermute.store.unread import UnreadWatch
 
 Group = Sequence[Statement]
 Result = TypeVar("Result")
@@ -57,6 +59,8 @@ class Committed:
 
     count: int
     culprit: Exception | None = None
+    unread: Mapping[AgentId, int] = field(default_factory=dict)
+    """By how much it has changed what agents have not read, those that nobody has registered among them."""
 
 
 class Writer:
@@ -69,6 +73,7 @@ class Writer:
     def __init__(self, path: Path, hop: Hop) -> None:
         self._path = path
         self._connection: apsw.Connection | None = None
+        self._unread: UnreadWatch | None = None
         self.attempted = Committed(0)
         self.chain_end = ChainEnd(0, GENESIS)
         """The log's end as it is stored; replaced as a whole, so that any thread may read it."""
@@ -145,6 +150,7 @@ class Writer:
                         f"{self._path.name} holds project {row.name!r}, not {project!r}: move it out of the way"
                     )
                 self._own_checkpoints(connection)
+                self._unread = UnreadWatch(connection)
         except BaseException as error:
             abandon(connection, leaves_log=isinstance(error, StoreFault) and error.kind is FaultKind.CORRUPT)
             raise
@@ -163,14 +169,15 @@ class Writer:
 
     def _commit(self, groups: Sequence[Group], heads: Sequence[int], batch: int, wall_us: Micros) -> Committed:
         connection = self._connection
-        if connection is None:
+        unread = self._unread
+        if connection is None or unread is None:
             raise StoreFault(FaultKind.IO, "the file is not open")
         assert not connection.in_transaction
         assert len(heads) == len(groups) + 1
         self.attempted = Committed(0)
         with as_faults(connection):
             connection.execute("BEGIN IMMEDIATE")
-            self.attempted, digest = _run_groups(connection, groups, self.chain_end.digest)
+            self.attempted, digest = _run_groups(connection, groups, self.chain_end.digest, unread)
             head = heads[self.attempted.count]
             connection.execute(*projects.advance(head, batch, wall_us, digest))
             connection.execute("COMMIT")
@@ -213,6 +220,7 @@ class Writer:
             with as_faults(connection):
                 row = projects.read(connection)
                 self._own_checkpoints(connection)
+                self._unread = UnreadWatch(connection)
                 assert row is not None
                 if seals and row.batch != batch:
                     connection.execute(projects.SEAL)
@@ -243,8 +251,12 @@ def _checkpoint(connection: apsw.Connection, mode: int) -> bool:
     return True
 
 
-def _run_groups(connection: apsw.Connection, groups: Sequence[Group], digest: bytes) -> tuple[Committed, bytes]:
+def _run_groups(
+    connection: apsw.Connection, groups: Sequence[Group], digest: bytes, watch: UnreadWatch
+) -> tuple[Committed, bytes]:
     """Run the groups; return how many are stored, and the hash of the last event among them."""
+    unread: Counter[AgentId] = Counter()
+    watch.take()
     for index, group in enumerate(groups):
         stored = digest
         connection.execute("SAVEPOINT command")
@@ -254,6 +266,7 @@ def _run_groups(connection: apsw.Connection, groups: Sequence[Group], digest: by
         except _BUGS as bug:
             connection.execute("ROLLBACK TO command")
             connection.execute("RELEASE command")
-            return Committed(index, bug), stored
+            return Committed(index, bug, unread), stored
         connection.execute("RELEASE command")
-    return Committed(len(groups)), digest
+        unread.update(watch.take())
+    return Committed(len(groups), unread=unread), digest

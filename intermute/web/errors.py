@@ -77,6 +77,7 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.IntentLimit: 429,
     errors.ClaimLimit: 429,
     errors.TooManyIdempotencyKeys: 429,
+    errors.BroadcastLimit: 429,
     errors.InternalError: 500,
     errors.TooManyProjects: 503,
     errors.ServerOverloaded: 503,

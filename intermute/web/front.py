@@ -6,6 +6,7 @@ gate → auth → operation → decoding → project → handler → encoding. A
 
 import re
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Any, Final
 
@@ -41,6 +42,8 @@ from intermute.web.repeats import fences_of, once_of, sent
 from intermute.web.showing import shown
 from intermute.web.system import SYSTEM, Surroundings
 
+UNREAD_HEADER: Final = "X-Unread"
+"""How many messages the calling agent has not read, on every answer of its project that it gets."""
 _TIMES: Final = frozenset({"last_seen", "created_at", "updated_at", "started_at"})
 _ROW_COUNT: Final = re.compile(r"[0-9]{1,9}")
 
@@ -68,15 +71,20 @@ class Front:
         def on_bug(bug: Exception) -> None:
             self._log("request.crashed", operation=operation.name, error=bug)
 
-        return await answered(self._answer(operation, call, path), on_bug)
+        asker = _Asker()
+        answer = await answered(self._answer(operation, call, path, asker), on_bug)
+        unread = asker.unread(self.registry)
+        return answer if unread is None else replace(answer, headers={**answer.headers, UNREAD_HEADER: str(unread)})
 
-    async def _answer(self, operation: Operation, call: Call, path: Mapping[str, str]) -> Answer:
+    async def _answer(self, operation: Operation, call: Call, path: Mapping[str, str], asker: "_Asker") -> Answer:
         if len(call.body) > limits.BODY_BYTES_MAX:
             raise BodyTooLarge
         principal = self._principal(operation, call)
         question = decode(operation, path, call.query, call.body)
         once = None if principal is None else once_of(operation, call, question, principal)
-        view: Any = await self._dispatch(operation, question, principal, once, fences_of(operation, call))
+        asker.principal = principal
+        fences = fences_of(operation, call)
+        view: Any = await self._dispatch(operation, question, principal, once, fences, asker)
         if isinstance(view, Answer):
             return view
         if isinstance(view, Reply):
@@ -98,6 +106,7 @@ class Front:
         principal: Principal | None,
         once: Once | None,
         fences: Sequence[HeldFence],
+        asker: "_Asker",
     ) -> object:
         system = SYSTEM.get(operation.input)
         if operation.project is ProjectRule.NONE:
@@ -106,7 +115,7 @@ class Front:
         assert principal is not None, "every operation of a project needs a caller"
         if operation.gathers is not None and await self._spans_projects(operation, question, principal):
             return await self._gather(operation, *operation.gathers, question, principal)
-        project = await self.project_for(operation, question, principal)
+        project = asker.project = await self.project_for(operation, question, principal)
         if system is not None:
             return await system(question, project, principal, self._surroundings)
         return await self.registry.answer(project, question, principal.caller, once, fences)
@@ -189,6 +198,21 @@ class Front:
             if view.next_cursor is None or len(found) > wanted:
                 return found[: wanted + 1]
             page = msgspec.structs.replace(page, cursor=view.next_cursor)
+
+
+@dataclass(slots=True)
+class _Asker:
+    """Who asks in which project, as far as a call has come."""
+
+    principal: Principal | None = None
+    project: ProjectName | None = None
+
+    def unread(self, registry: Registry) -> int | None:
+        """Return how many messages the asker has not read, from memory; None where it is no agent, or not surely."""
+        if self.principal is None or self.project is None:
+            return None
+        project = registry.find_open(self.project)
+        return None if project is None or project.state is None else project.state.unread_of(self.principal.caller)
 
 
 def _in_order(row: object, name: str) -> Any:  # Any: text or a number, whatever the list is ordered by.

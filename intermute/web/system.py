@@ -13,7 +13,7 @@ from intermute.core.agents import act_as
 from intermute.core.api import retention as trim_api
 from intermute.core.api import system as api
 from intermute.core.errors import ForeignProject, ShuttingDown
-from intermute.core.events import is_for, on_the_wire, parse_types
+from intermute.core.events import is_for, on_the_wire, parse_topic, parse_types
 from intermute.core.ids import ProjectName
 from intermute.core.pages import page_size
 from intermute.project.handlers.trimming import check_kinds
@@ -77,7 +77,7 @@ async def _arrives(project: ProjectName, principal: Principal, until_s: float, r
 
 async def _look(project: Project, query: api.ListEvents, cursor: int) -> api.EventPage:
     """Return the next page after the cursor; a filter that hides everything is given up after some pages."""
-    types = parse_types(query.type)
+    types, topic = parse_types(query.type), parse_topic(query.topic)
     reader = project.known_state().agents.addresses_of(query.agent) if query.agent else None
     limit = page_size(query.limit, limits.PAGE_DEFAULT)
     for _ in range(_HIDDEN_PAGES_MAX):
@@ -87,7 +87,7 @@ async def _look(project: Project, query: api.ListEvents, cursor: int) -> api.Eve
             cursor = max(cursor, head)
             break
         cursor = events[-1].cursor
-        mine = [event for event in events if is_for(event, reader, types)]
+        mine = [event for event in events if is_for(event, reader, types, topic)]
         if mine:
             return api.EventPage(
                 events=[on_the_wire(event, project.name, query.agent) for event in mine], cursor=cursor

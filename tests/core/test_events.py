@@ -2,7 +2,7 @@
 
 import pytest
 
-from intermute.core.events import Event, EventType, is_for, on_the_wire, parse_types
+from intermute.core.events import Event, EventType, is_for, on_the_wire, parse_topic, parse_types
 from intermute.core.ids import Micros, ProjectName
 
 AT_US = Micros(1_784_714_400_000_000)
@@ -30,6 +30,18 @@ def test_event_is_for_its_audience(event: Event, reader: str | None, types: set[
     addresses = None if reader is None else frozenset(reader.split())
 
     assert is_for(event, addresses, None if types is None else frozenset(types)) == is_shown
+
+
+@pytest.mark.parametrize(
+    ("topic", "is_shown"), [(None, True), ("", True), ("deploy", True), (" Deploy ", True), ("deploys", False)]
+)
+def test_event_is_of_its_topic(topic: str | None, is_shown: bool) -> None:
+    """A topic is looked up as messages have it, and an event without one is of none."""
+    event = FOR_ANNA._replace(data={"message_id": "m", "topic": "deploy"})
+    wanted = parse_topic(topic)
+
+    assert is_for(event, None, None, wanted) == is_shown
+    assert is_for(FOR_ALL, None, None, wanted) == (wanted is None)
 
 
 def test_event_on_the_wire_is_a_superset_in_order() -> None:

@@ -56,8 +56,12 @@ def test_reserve_answers_201_and_200_to_the_originals_sdk() -> None:
 
 
 def test_operations_that_demand_the_project_are_the_originals() -> None:
-    """Registering and sending name the project in key mode (contract.md 0.7, P1)."""
-    assert {each.name for each in OPERATIONS if each.project is ProjectRule.NAMED} == {"RegisterAgent", "SendMessage"}
+    """Registering, sending and broadcasting name the project in key mode (contract.md 0.7, P1)."""
+    assert {each.name for each in OPERATIONS if each.project is ProjectRule.NAMED} == {
+        "RegisterAgent",
+        "SendMessage",
+        "Broadcast",
+    }
 
 
 def test_operations_without_a_key_tell_nothing_of_a_project() -> None:

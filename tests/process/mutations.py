@@ -50,6 +50,12 @@ def _posting(path: str, body: Json, other: Json, status: int = 200) -> Scene:
     )
 
 
+def _broadcast(client: httpx.Client, project: str) -> Sending:
+    _agent(client, project)
+    body = {"project": project, "from": "zed", "topic": "news", "body": "x"}
+    return Sending("POST", "/api/broadcast", body, ("/api/broadcast", {**body, "body": "y"}))
+
+
 def _deregister(client: httpx.Client, project: str) -> Sending:
     ben = register(client, project, "ben")["agent_id"]
     return Sending("DELETE", f"/api/agents/{_agent(client, project)}", None, (f"/api/agents/{ben}", None))
@@ -189,6 +195,7 @@ MUTATIONS: Final[Mapping[str, Scene]] = {
     "POST /api/messages": _posting(
         "/api/messages", {"from": "anna", "to": ["ben"]}, {"from": "anna", "to": ["ben"], "body": "x"}
     ),
+    "POST /api/broadcast": _broadcast,
     "POST /api/messages/{message_id}/ack": _marking("ack"),
     "POST /api/messages/{message_id}/read": _marking("read"),
     "POST /api/reservations": _posting("/api/reservations", _RESERVE, {**_RESERVE, "reason": "x"}, 201),

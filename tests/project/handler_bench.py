@@ -30,6 +30,7 @@ from intermute.store import events as event_rows
 from intermute.store import projects
 from intermute.store.migrate import migrate
 from intermute.store.statements import Statement
+from intermute.store.unread import UnreadWatch
 
 DEMO: Final = ProjectName("demo")
 LOCAL: Final = Caller(is_local=True)
@@ -66,6 +67,7 @@ class Bench:
         self.connection = apsw.Connection(":memory:")
         migrate(self.connection, START_US)
         projects.create(self.connection, DEMO, START_US)
+        self.unread = UnreadWatch(self.connection)
         self.mono_s = START_S
         self.wall_us = START_US
         self.random_bits = random.Random(seed).getrandbits
@@ -129,6 +131,7 @@ class Bench:
                 self.state.batch += 1
                 self.connection.execute(*projects.advance(self.state.head, self.state.batch, self.wall_us, digest))
             self.state.stored()
+            self.state.note_unread(self.unread.take())
 
     def ask(self, query: object, caller: Caller = LOCAL) -> Any:  # Any: as `run`.
         """Answer a query from memory and from what is stored."""

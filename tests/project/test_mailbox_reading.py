@@ -4,10 +4,13 @@ import pytest
 from handler_bench import LOCAL, Bench, claiming
 from pytest import raises
 
+from intermute.core.api.broadcasts import Topic
 from intermute.core.api.messages import (
     AckMessage,
+    GetMessage,
     Inbox,
     InboxCounts,
+    MessageRecipients,
     MessageView,
     ReadMessage,
     SendMessage,
@@ -15,6 +18,7 @@ from intermute.core.api.messages import (
     Thread,
     Threads,
 )
+from intermute.core.api.search import SearchMessages
 from intermute.core.errors import (
     InvalidRequest,
     NotARecipient,
@@ -130,6 +134,47 @@ def test_inbox_unread_leaves_out_what_was_read(bench: Bench) -> None:
 
     assert ids(bench, "ben", unread=True) == ["m2"]
     assert ids(bench, "ben") == ["m1", "m2"]
+
+
+def test_inbox_is_in_the_order_of_the_log_whatever_was_read(bench: Bench) -> None:
+    """Read and unread messages come in one order, page by page, and none twice."""
+    sent = [bench.send("ben", "anna").message_id for _ in range(9)]
+    for each in (sent[0], sent[3], sent[4], sent[8]):
+        bench.run(ReadMessage(message_id=each, agent="anna"))
+
+    pages, since = [], 0
+    while found := bench.ask(Inbox(agent="anna", since_cursor=since, limit=2)).messages:
+        pages.append([message.id for message in found])
+        since = found[-1].cursor
+
+    assert [each for page in pages for each in page] == sent
+    assert [len(page) for page in pages] == [2, 2, 2, 2, 1]
+
+
+def test_delivered_read_and_acknowledged_are_three_facts(bench: Bench) -> None:
+    """Who is listed was delivered to, from the commit on; neither looking at it in any way nor another mark marks it."""
+    bench.run(SendMessage(sender="ben", to=["anna"], cc=["ben"], id="m", thread_id="t", topic="x", body="needle"))
+    anna = claiming("anna")
+    looks = (
+        Inbox(agent="anna"),
+        InboxCounts(agent="anna"),
+        StaleAcks(agent="anna", ttl_seconds=0),
+        Thread(thread_id="t"),
+        Threads(agent="anna"),
+        GetMessage(message_id="m"),
+        Topic(project="demo", topic="x"),
+        SearchMessages(q="needle"),
+    )
+
+    for look in looks:
+        bench.ask(look, anna)
+    bench.run(AckMessage(message_id="m", agent="anna"))
+    bench.run(ReadMessage(message_id="m", agent="ben"))
+
+    found = bench.ask(MessageRecipients(message_id="m"), anna).recipients
+    assert [(each.agent, each.read_at is not None, each.ack_at is not None) for each in found] == [
+        ("anna", False, True), ("ben", True, False),
+    ]  # fmt: skip
 
 
 @pytest.mark.parametrize("cursor", [-1, 0, 2**63, 2**80])

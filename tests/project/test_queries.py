@@ -21,7 +21,7 @@ READS = sorted(({each.input for each in OPERATIONS} & set(QUERIES)) - {Heartbeat
 PLAN = [PlanStep(step="s", agent_id="ben", pattern="a")]
 ANSWERS = {
     "project": "demo", "agent": "anna", "message_id": "m1", "thread_id": "t", "pattern": "a", "fence": 1, "plan": PLAN,
-    "id": "e1",
+    "id": "e1", "topic": "t", "q": "x",
 }  # fmt: skip
 """What the queries are asked for, by field; the rest is left out."""
 

@@ -23,7 +23,9 @@ from intermute.store import (
     release_requests,
     reservations,
     retention,
+    search,
     tasks,
+    topics,
 )
 from intermute.store.migrate import migrate
 from intermute.store.statements import Statement
@@ -40,17 +42,17 @@ QUESTIONS: dict[str, tuple[Question, str]] = {
     "youngest kept reply": (kept_replies.last_number, "SEARCH kept_replies"),
     "inbox page": (
         lambda c: inboxes.inbox(c, ANNA, cursor=5, limit=10, is_unread_only=False),
-        "SEARCH r USING INDEX recipients_by_agent (agent=? AND cursor>?)",
+        "SEARCH r USING INDEX recipients_of_agent (agent=? AND <expr>=? AND cursor>?)",
     ),
     "unread page": (
         lambda c: inboxes.inbox(c, ANNA, cursor=5, limit=10, is_unread_only=True),
-        "SEARCH r USING INDEX recipients_unread (agent=? AND cursor>?)",
+        "SEARCH r USING INDEX recipients_of_agent (agent=? AND <expr>=? AND cursor>?)",
     ),
     "stale acknowledgements": (
         lambda c: inboxes.stale(c, ANNA, until_us=Micros(1), limit=10),
         "SEARCH r USING INDEX recipients_unacked (agent=?)",
     ),
-    "counts": (lambda c: inboxes.counts(c, ANNA), "SEARCH recipients USING INDEX recipients_by_agent (agent=?)"),
+    "counts": (lambda c: inboxes.counts(c, ANNA), "SEARCH recipients USING INDEX recipients_of_agent (agent=?)"),
     "threads": (
         lambda c: inboxes.threads(c, ANNA, before=9, limit=10),
         "SEARCH threads USING INDEX threads_by_agent (agent=? AND last_cursor<?)",
@@ -61,6 +63,19 @@ QUESTIONS: dict[str, tuple[Question, str]] = {
     ),
     "one message": (lambda c: messages.one(c, "m"), "SEARCH m USING INDEX sqlite_autoindex_messages_1 (id=?)"),
     "receipts": (lambda c: messages.receipts(c, "m"), "SEARCH recipients USING PRIMARY KEY (message_id=?)"),
+    "messages of a topic": (
+        lambda c: topics.page(c, "t", reader=ANNA, name="anna", cursor=5, limit=10),
+        "SEARCH m USING INDEX messages_by_topic (topic=? AND cursor>?)",
+    ),
+    "matches": (lambda c: search.matches(c, '"x"', head=9), "SCAN message_words VIRTUAL TABLE INDEX 192:M2<"),
+    "one match": (
+        lambda c: search.visible(c, search.Match(1.0, 5), ANNA, "anna"),
+        "SEARCH m USING INDEX messages_by_number (first_cursor=?)",
+    ),
+    "words around a match": (
+        lambda c: search.snippet(c, search.Match(1.0, 5), '"x"'),
+        "SCAN message_words VIRTUAL TABLE INDEX 0:",
+    ),
     "active reservations": (reservations.active, "SCAN reservations USING INDEX reservations_active"),
     "active page": (
         lambda c: reservations.page(c, holder=None, is_active=True, before=9, limit=10),

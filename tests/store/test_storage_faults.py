@@ -39,7 +39,7 @@ def log_pages(service: Service) -> int:
 async def fill_log(service: Service) -> None:
     """Bring the log close to where a commit moves it into the file."""
     number = 0
-    while log_pages(service) < WAL_PAGES_MAX - 70:
+    while log_pages(service) < WAL_PAGES_MAX - 120:
         await service.run(SendMessage(sender="anna", to=["ben"], id=f"filler{number}", body="x" * 200_000))
         number += 1
 

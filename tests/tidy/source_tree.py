@@ -19,6 +19,7 @@ LOOKS_INSIDE: Final = {
     "loadtest/task_files.py": ("core", "store"),
     "loadtest/isolation.py": ("core", "project", "store"),
     "loadtest/event_reader.py": ("client",),
+    "loadtest/message_files.py": ("core", "store"),
 }
 """The modules of the load test that measure inside a process, and the layers that they may know."""
 PACKAGES: Final = ("intermute", "supervisor", "loadtest", "tests")

@@ -37,6 +37,7 @@ PLAIN: Final = frozenset(
         "problem", "description", "acceptance_criteria", "source", "category", "url", "score", "persona", "priority",
         "entry_point", "exit_point", "steps", "success_criteria", "error_recovery", "version", "created_at", "updated_at",
         "started_at", "claimed_at", "cascade", "archive", "archive_trimmed", "dry_run", "retention", "rules",
+        "include_stale", "q",
     }
 )  # fmt: skip
 """Fields that name nothing."""
@@ -46,6 +47,9 @@ _REQUIRED: Final[Mapping[str, Mapping[str, Any]]] = {
     "RegisterAgent": {"name": "rover"},
     "MergeMetadata": {"metadata": {"a": "b"}},
     "SendMessage": {"from": "{agent}", "to": ["{other_agent}"], "body": "hello"},
+    "Broadcast": {"from": "{agent}", "topic": "news", "body": "hello"},
+    "Topic": {"topic": "news"},
+    "SearchMessages": {"q": "hello"},
     "Reserve": {"agent_id": "{agent}", "path_pattern": "new/x"},
     "CheckReservations": {"pattern": "new/x"},
     "CheckTargets": {"pattern": "new/x"},
@@ -139,7 +143,7 @@ def _base(operation: Operation, own: Ids) -> dict[str, Any]:
     if operation.project is ProjectRule.NAMED or operation.has_project_in_path:
         found["project"] = "{project}"
     for each in msgspec.structs.fields(operation.input):
-        if "{" + each.encode_name in operation.path and each.encode_name != "project":
+        if "{" + each.encode_name in operation.path and each.encode_name not in {"project", *found}:
             found[each.encode_name] = "{" + str(_kind(operation, each.encode_name)) + "}"
     return {name: _filled(value, own) for name, value in found.items()}
 
@@ -161,6 +165,8 @@ def _kind(operation: Operation, name: str) -> str | None:
         return "agent_session"
     if name == "cursor" and plural in _KIND_OF_PLURAL:
         return f"cursor of {plural}"
+    if name == "cursor" and operation.name == "SearchMessages":
+        return "cursor of messages"
     return NAMES.get(name)
 
 

@@ -210,6 +210,7 @@ async def furnish(place: Town, project: str, seed: int) -> Ids:
     }
     await act(project, "PUT", f"/api/projects/{project}/symbols", upload)
     found["cursor"] = (await act(project, "GET", "/api/events"))["cursor"]
+    found["cursor of messages"] = f"{found['cursor']}-0"
     for plural in _LISTS_WITH_TEXT_CURSORS:
         page = await place.call(with_key(KEY_OF[project]), "GET", f"/api/{plural}", [("limit", "1")])
         found[f"cursor of {plural}"] = dict(page.headers)["x-next-cursor"]

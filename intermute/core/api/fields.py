@@ -8,7 +8,9 @@ from intermute.core import limits
 
 ONE_LINE: Final = r"^[^\x00-\x1f\x7f]*$(?!\n)"
 ONE_LINE_WITH_TEXT: Final = r"^ *[^\x00-\x20\x7f][^\x00-\x1f\x7f]*$(?!\n)"
+SOME_TEXT: Final = r"\S"
 PATTERN_HINTS: Final = {
+    SOME_TEXT: "text that is more than blanks",
     ONE_LINE: "one line without control characters",
     ONE_LINE_WITH_TEXT: "one line with at least one visible character and no control characters",
 }

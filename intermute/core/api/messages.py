@@ -15,6 +15,7 @@ from intermute.core.api.fields import (
     Metadata,
     ProjectText,
     View,
+    WaitSeconds,
 )
 
 Addresses = Annotated[list[Address], Meta(max_length=limits.RECIPIENTS_MAX)]
@@ -80,6 +81,7 @@ class MessageView(View, kw_only=True, frozen=True, rename={"sender": "from"}):
     sender_verified: bool = False
     metadata: dict[str, str] | None = None
     attachments: list[Attachment] | None = None
+    broadcast: bool = False
     updated_at: str | None = None
     kind: str | None = None
     read_at: str | None = None
@@ -94,13 +96,14 @@ class GetMessage(Input, kw_only=True, frozen=True):
 
 
 class Inbox(Input, kw_only=True, frozen=True):
-    """Read an agent's messages after a cursor, the oldest first. Reading marks nothing."""
+    """Read an agent's messages after a cursor, the oldest first, or wait for one. Reading marks nothing."""
 
     agent: Address
     project: ProjectText | None = None
     since_cursor: LegacyNumber | None = None
     limit: LegacyNumber | None = None
     unread: bool | None = None
+    wait_seconds: WaitSeconds | None = None
 
 
 class MessagePage(View, kw_only=True, frozen=True):

@@ -4,7 +4,7 @@ from typing import Annotated, Any
 
 from msgspec import Meta
 
-from intermute.core.api.fields import Address, Cursor, Input, Limit, ProjectText, View, WaitSeconds
+from intermute.core.api.fields import Address, Cursor, Identifier, Input, Limit, ProjectText, View, WaitSeconds
 
 
 class ListEvents(Input, kw_only=True, frozen=True):
@@ -14,6 +14,9 @@ class ListEvents(Input, kw_only=True, frozen=True):
     since_cursor: Cursor | None = None
     limit: Limit | None = None
     type: Annotated[str, Meta(description="Comma-separated event types; when absent, all.")] | None = None
+    topic: Annotated[Identifier, Meta(description="A topic; when absent, all events, with or without one.")] | None = (
+        None
+    )
     agent: Address | None = None
     wait_seconds: WaitSeconds | None = None
 

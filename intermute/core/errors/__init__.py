@@ -47,6 +47,7 @@ from intermute.core.errors.entities import (
 )
 from intermute.core.errors.intents import IntentLimit, IntentOver, UnknownIntent
 from intermute.core.errors.messages import (
+    BroadcastLimit,
     InvalidTransport,
     LiveDeliveryFailed,
     MessageIdTaken,
@@ -100,6 +101,7 @@ __all__ = [
     "AgentIdentityMismatch",
     "BadPattern",
     "BodyTooLarge",
+    "BroadcastLimit",
     "BrowserRefused",
     "ClaimLimit",
     "CursorExpired",

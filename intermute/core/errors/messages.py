@@ -1,7 +1,9 @@
 """Refusals about messages."""
 
 from collections.abc import Mapping
+from math import ceil
 
+from intermute.core import limits
 from intermute.core.errors.domain_error import DomainError
 
 
@@ -70,3 +72,21 @@ class LiveDeliveryFailed(DomainError):
     @property
     def details(self) -> Mapping[str, object]:
         return {"delivery": None}
+
+
+class BroadcastLimit(DomainError):
+    """The sender has broadcast as often as one may within a minute."""
+
+    code = "broadcast_limit"
+
+    def __init__(self, wait_s: float) -> None:
+        super().__init__()
+        self.retry_after_s = wait_s
+
+    @property
+    def message(self) -> str:
+        return f"You have broadcast {limits.BROADCASTS_MAX} times within {limits.BROADCASTS_SPAN_S} s, which is the limit, and nothing was sent: try again after the time in Retry-After, put what you have to say into one broadcast, or send it with POST /api/messages to those whom it concerns."
+
+    @property
+    def details(self) -> Mapping[str, object]:
+        return {"limit": limits.BROADCASTS_MAX, "retry_after_seconds": ceil(self.retry_after_s or 0.0)}

@@ -38,7 +38,8 @@ _NEWEST = 2**63 - 1
 _STALE_AFTER_S = 1800  # seconds; the original's default (contract.md 1.3).
 
 
-def _place(cursor: int | None) -> int:
+def place(cursor: int | None) -> int:
+    """Return the place in the log that a cursor of the original means: anything below the first is the beginning."""
     return min(max(cursor or 0, 0), _NEWEST)
 
 
@@ -52,7 +53,7 @@ def _owner(address: str, desk: Desk) -> AgentId:
 def inbox(query: Inbox, desk: Desk) -> FromStore[MessagePage]:
     """Return an agent's messages after a cursor, the oldest first; marks nothing."""
     agent = _owner(query.agent, desk)
-    cursor = _place(query.since_cursor)
+    cursor = place(query.since_cursor)
     limit = page_size(query.limit, limits.PAGE_DEFAULT)
 
     def work(connection: apsw.Connection) -> MessagePage:
@@ -98,7 +99,7 @@ def stale_acks(query: StaleAcks, desk: Desk) -> FromStore[StaleAckPage]:
 def threads(query: Threads, desk: Desk) -> FromStore[ThreadList]:
     """Return an agent's threads, the most recent first."""
     agent = _owner(query.agent, desk)
-    cursor = _place(query.cursor)
+    cursor = place(query.cursor)
     limit = page_size(query.limit, limits.THREADS_DEFAULT)
 
     def work(connection: apsw.Connection) -> ThreadList:
@@ -125,7 +126,7 @@ def thread(query: Thread, desk: Desk) -> FromStore[ThreadPage]:
     """Return a thread's messages in log order."""
     reader = desk.identity().address
     thread_id = query.thread_id.strip("/")
-    cursor = _place(query.cursor)
+    cursor = place(query.cursor)
     limit = page_size(query.limit, limits.LIST_DEFAULT)
 
     def work(connection: apsw.Connection) -> ThreadPage:
@@ -213,6 +214,7 @@ def message_view(message: Message, reader: AgentId | None, desk: Desk, receipt: 
         sender_verified=message.sender_verified,
         metadata=dict(message.metadata) or None,
         attachments=list(message.attachments) or None,
+        broadcast=message.is_broadcast,
         updated_at=_time(message.updated_at_us),
         kind=receipt.kind if receipt else None,
         read_at=_time(receipt.read_at_us) if receipt else None,

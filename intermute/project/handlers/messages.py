@@ -6,6 +6,7 @@ import apsw
 
 from intermute.core import limits
 from intermute.core.agents import Identity, act_as
+from intermute.core.api.broadcasts import Broadcast
 from intermute.core.api.messages import AckMessage, Marked, ReadMessage, SendMessage, Sent
 from intermute.core.errors import (
     InvalidRequest,
@@ -35,7 +36,7 @@ from intermute.store import messages as rows
 _TRANSPORTS = frozenset({"", "async", "live", "both"})
 
 
-def facts_for_send(connection: apsw.Connection, command: SendMessage, facts: Facts) -> None:
+def facts_for_send(connection: apsw.Connection, command: SendMessage | Broadcast, facts: Facts) -> None:
     """Fetch the message that an explicit id may already mean."""
     if command.id:
         _fetch(connection, command.id, facts)
@@ -64,19 +65,21 @@ def send_message(command: SendMessage, tx: Transaction) -> Sent:
     return sent
 
 
-def post(command: SendMessage, sender: Identity, tx: Transaction) -> Sent:
+def post(command: SendMessage, sender: Identity, tx: Transaction, *, broadcast: bytes | None = None) -> Sent:
     """Do what `send_message` does, in the name of `sender`.
 
     Another command that tells somebody something posts it too, after its last check: a message without an id to one
-    recipient is never refused.
+    recipient is never refused, and neither is a broadcast whose id is free or its sender's own.
+
+    Args: broadcast, where it is one: the digest of its content. It may go to as many agents as there are.
     """
     directory = tx.state.agents
     sender_id = sender.address
     assert sender_id is not None
     recipients = recipients_of(command, directory.canonical)
-    if len(recipients) > limits.RECIPIENTS_MAX:
+    if len(recipients) > limits.RECIPIENTS_MAX and broadcast is None:
         raise InvalidRequest([("to", f"at most {limits.RECIPIENTS_MAX} recipients in to, cc and bcc together")])
-    digest = content_hash(command)
+    digest = broadcast or content_hash(command)
     known = tx.facts.messages.get(command.id) if command.id else None
     if known is not None:
         if directory.canonical(known.sender_id) != sender_id:  # It may have sent before it registered.
@@ -105,6 +108,7 @@ def post(command: SendMessage, sender: Identity, tx: Transaction) -> Sent:
         updated_at_us=tx.now.wall_us if known else None,
         cursor=cursor,
         first_cursor=known.first_cursor if known else cursor,
+        is_broadcast=broadcast is not None,
     )
     _store(message, recipients, known, tx)
     return _sent(command, message, recipients, tx, updated=known is not None)

@@ -10,6 +10,7 @@ import apsw
 
 from intermute.core.api import agents as agent_api
 from intermute.core.api import audit as audit_api
+from intermute.core.api import broadcasts as broadcast_api
 from intermute.core.api import checks as check_api
 from intermute.core.api import entities as entity_api
 from intermute.core.api import entity_actions as action_api
@@ -18,6 +19,7 @@ from intermute.core.api import handing_over as handing_api
 from intermute.core.api import intents as intent_api
 from intermute.core.api import messages as message_api
 from intermute.core.api import reservations as reservation_api
+from intermute.core.api import search as search_api
 from intermute.core.api import settings as settings_api
 from intermute.core.api import symbols as symbol_api
 from intermute.project.handlers import (
@@ -25,6 +27,7 @@ from intermute.project.handlers import (
     agents,
     assigning,
     audit,
+    broadcasts,
     checks,
     entities,
     entity_facts,
@@ -43,6 +46,7 @@ from intermute.project.handlers import (
     reservation_views,
     reservations,
     reserving,
+    searching,
     settings,
     spec_tree,
     symbols,
@@ -66,6 +70,7 @@ COMMANDS: Final[Mapping[type, CommandHandler]] = {
     agent_api.MergeMetadata: agents.merge_metadata,
     agent_api.DeregisterAgent: agents.deregister_agent,
     message_api.SendMessage: messages.send_message,
+    broadcast_api.Broadcast: broadcasts.broadcast,
     message_api.AckMessage: messages.ack_message,
     message_api.ReadMessage: messages.read_message,
     reservation_api.Reserve: reserving.reserve,
@@ -106,6 +111,8 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     message_api.Threads: inbox.threads,
     message_api.Thread: inbox.thread,
     message_api.GetMessage: inbox.get_message,
+    broadcast_api.Topic: searching.topic,
+    search_api.SearchMessages: searching.search_messages,
     message_api.MessageRecipients: inbox.message_recipients,
     check_api.CheckReservations: checks.check_reservations,
     check_api.CheckTargets: checks.check_targets,
@@ -127,7 +134,9 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
 }
 """Queries read; they never queue behind commands."""
 
-LONG_READS: Final[frozenset[type]] = frozenset({forecast_api.ForecastPlan, forecast_api.Reconcile})
+LONG_READS: Final[frozenset[type]] = frozenset(
+    {forecast_api.ForecastPlan, forecast_api.Reconcile, search_api.SearchMessages}
+)
 """Queries that may keep the reader's thread for a good while: a project answers one of them at a time, so that other reads
 and the facts of commands come in between."""
 
@@ -143,6 +152,7 @@ FACTS: Final[Mapping[type, FactFetcher]] = {
     liveness.Tick: liveness.facts_for_tick,
     reservation_api.Reserve: reserving.facts_for_reserve,
     message_api.SendMessage: messages.facts_for_send,
+    broadcast_api.Broadcast: messages.facts_for_send,
     message_api.AckMessage: messages.facts_for_mark,
     message_api.ReadMessage: messages.facts_for_mark,
     reservation_api.RenewReservation: reservations.facts_for_reservation,

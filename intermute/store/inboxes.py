@@ -1,7 +1,7 @@
 """Inboxes and threads in SQLite: the pages that agents read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import apsw
@@ -12,7 +12,7 @@ from intermute.store.messages import MESSAGE_COLUMNS, MESSAGE_WIDTH, from_row
 from intermute.store.pages import within_page
 from intermute.store.statements import Statement
 
-_ENTRY: Final = f"{MESSAGE_COLUMNS}, r.agent, r.address, r.kind, r.read_at_us, r.ack_at_us"
+_ENTRY: Final = f"{MESSAGE_COLUMNS}, r.agent, r.address, r.kind, r.read_at_us, r.ack_at_us, r.cursor"
 _INBOX: Final = f"""
 SELECT {_ENTRY} FROM recipients r INDEXED BY recipients_by_agent JOIN messages m ON m.id = r.message_id
 WHERE r.agent = :agent AND r.cursor > :cursor ORDER BY r.cursor LIMIT :limit
@@ -115,5 +115,6 @@ def thread(connection: apsw.Connection, thread_id: str, *, cursor: int, limit: i
 def _entry(
     row: Sequence[Any],
 ) -> tuple[Message, Receipt]:  # Any: SQLite's dynamic columns; the STRICT schema types them.
-    agent, address, kind, read_at_us, ack_at_us = row[MESSAGE_WIDTH:]
-    return from_row(row), Receipt(AgentId(agent), address, Kind(kind), read_at_us, ack_at_us)
+    agent, address, kind, read_at_us, ack_at_us, cursor = row[MESSAGE_WIDTH:]
+    # To who got it later than the others, after an approval, its place is the one in that inbox.
+    return replace(from_row(row), cursor=cursor), Receipt(AgentId(agent), address, Kind(kind), read_at_us, ack_at_us)

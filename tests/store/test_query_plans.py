@@ -11,6 +11,7 @@ from intermute.core.entities.kinds import CUJ, ENTITIES, INSIGHT, STORY, TASK
 from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.store import (
     audit,
+    contacts,
     cuj_links,
     entities,
     entity_references,
@@ -60,6 +61,12 @@ QUESTIONS: dict[str, tuple[Question, str]] = {
     ),
     "one message": (lambda c: messages.one(c, "m"), "SEARCH m USING INDEX sqlite_autoindex_messages_1 (id=?)"),
     "receipts": (lambda c: messages.receipts(c, "m"), "SEARCH recipients USING PRIMARY KEY (message_id=?)"),
+    "contacts": (lambda c: contacts.of(c, ANNA), "SEARCH contacts USING PRIMARY KEY (agent=?)"),
+    "held messages": (lambda c: contacts.held_for(c, ANNA), "SEARCH h USING PRIMARY KEY (agent=?)"),
+    "parties of a thread": (
+        lambda c: contacts.parties(c, "t"),
+        "SEARCH m USING INDEX messages_by_thread (thread_id=?)",
+    ),
     "active reservations": (reservations.active, "SCAN reservations USING INDEX reservations_active"),
     "active page": (
         lambda c: reservations.page(c, holder=None, is_active=True, before=9, limit=10),

@@ -98,11 +98,13 @@ def test_policy_survives_registration_and_restart(bench: Bench) -> None:
     bench.run(SetPolicy(agent="dora", policy="block_all", live_contact_policy="open"))
 
     bench.register("dora", dora.session_id)
+    kept = PolicyView(agent_id=dora.agent_id, policy="block_all", live_contact_policy="open")
+    assert bench.ask(GetPolicy(agent="dora")) == kept
+    with raises(PolicyDenied):
+        bench.send("anna", "dora")
     bench.restart()
 
-    assert bench.ask(GetPolicy(agent="dora")) == PolicyView(
-        agent_id=dora.agent_id, policy="block_all", live_contact_policy="open"
-    )
+    assert bench.ask(GetPolicy(agent="dora")) == kept
     with raises(PolicyDenied):
         bench.send("anna", "dora")
 
@@ -243,6 +245,15 @@ def test_answer_to_a_name_that_was_registered_since_is_let_in(bench: Bench) -> N
     dora = bench.register("dora")
 
     assert bench.run(SendMessage(sender=dora.agent_id, to=["ben"], thread_id="t"), proving(dora)).denied is None
+
+
+def test_answer_to_who_asked_under_a_name_is_let_in(bench: Bench) -> None:
+    """Who asked before it registered is still the one that asked."""
+    send(bench, "dora", "anna", thread="t")
+    bench.register("dora")
+    policy(bench, "dora", "contacts_only")
+
+    assert send(bench, "anna", "dora", thread="t").denied is None
 
 
 def test_policy_set_in_the_same_batch_counts(bench: Bench) -> None:

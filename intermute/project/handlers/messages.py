@@ -41,11 +41,6 @@ from intermute.store import messages as rows
 _TRANSPORTS = frozenset({"", "async", "live", "both"})
 
 
-def needs_facts(command: SendMessage) -> bool:
-    """Tell whether the decision needs rows: a message that may be known, or a thread."""
-    return bool(command.id or _thread_id(command))
-
-
 def facts_for_send(connection: apsw.Connection, command: SendMessage, facts: Facts) -> None:
     """Fetch the message that an explicit id may already mean, and who takes part in the thread."""
     if command.id:

@@ -187,8 +187,6 @@ FACTS: Final[Mapping[type, FactFetcher]] = {
 
 def fact_fetcher(command: Any) -> FactFetcher | None:  # Any: a key of COMMANDS.
     """Return what fetches the rows that this command's decision needs, or None where it needs none."""
-    if isinstance(command, message_api.SendMessage) and not messages.needs_facts(command):
-        return None  # Messages in no thread under a new id.
     if isinstance(command, reservation_api.Reserve) and not reserving.needs_facts(command):
         return None  # Most reservations: they must not wait for the disk.
     if isinstance(command, liveness.Tick) and not command.forgets_replies:

@@ -11,6 +11,7 @@ from dataclasses import dataclass, field
 from enum import StrEnum
 
 from intermute.core import limits
+from intermute.core.contacts import ASYNC_DEFAULT, LIVE_DEFAULT, ContactPolicy
 from intermute.core.errors import AgentHeaderMissing, AgentIdentityMismatch, InvalidSessionId
 from intermute.core.ids import AgentId, Micros, RandomBits
 from intermute.core.names import first_numbered, generated_name
@@ -40,6 +41,9 @@ class Agent:
     last_seen_us: Micros
     heard_s: float
     focus_state: FocusState = FocusState.UNKNOWN
+    contact_policy: ContactPolicy | None = ASYNC_DEFAULT
+    """From whom it takes messages; None where what is stored cannot be read."""
+    live_contact_policy: ContactPolicy | None = LIVE_DEFAULT
 
     def is_live(self, mono_s: float) -> bool:
         """Tell whether the agent gave a sign of life within the last 5 minutes; exactly 5 minutes is silent."""

@@ -12,6 +12,7 @@ from dataclasses import dataclass, field, replace
 from intermute.core.claim_index import ALL_SHOWN, NOTHING, ClaimIndex, FindingBounds, Work
 from intermute.core.claim_records import Claim, ClaimTarget
 from intermute.core.claims import Policy
+from intermute.core.errors import PatternTooBroad
 from intermute.core.findings import Finding, in_precedence
 from intermute.core.ids import AgentId, Micros, ReservationId
 from intermute.core.lock_trie import WorkBudget
@@ -226,6 +227,17 @@ class LeaseBook:
     def touching(self, requested: Claim, *, work: Work | None = None) -> Iterator[Reservation]:
         """Yield what others hold that shares a path and a symbol with the claim. Raises: PatternTooBroad."""
         return (self._by_id[ReservationId(claim.id)] for claim in self._index.touching(requested, work=work))
+
+    def partners_of(self, holder: AgentId, budget: WorkBudget) -> set[AgentId]:
+        """Return who else holds what shares a path with something that this holder holds: those found within the budget."""
+        targets = [target for each in self.held_by(holder) for target in each.claim.targets]
+        found: set[AgentId] = set()
+        try:
+            for claim in self._index.sharing_path(targets, budget):
+                found.add(claim.holder)
+        except PatternTooBroad:
+            pass  # Who was not found in time is none: the caller lets in whom it knows of.
+        return found - {holder}
 
     def committed_findings(
         self, requested: Claim, policy: Policy, bounds: FindingBounds = ALL_SHOWN, *, work: Work | None = None

@@ -120,6 +120,20 @@ KEPT_REPLY_BYTES_MAX: Final = (
 )  # bytes of a reply that is kept; what is longer is long texts of the asker. A guess, revisit.
 KEPT_REPLIES_MAX: Final = 1_000_000  # replies of one project: ten a second all day. At 1 KiB each it is 1 GiB of disk.
 
+# Contacts
+CONTACTS_PER_AGENT_MAX: Final = 500  # contacts of one agent; they are kept in memory. A guess, revisit.
+CONTACT_REQUESTS_MAX: Final = 100  # requests that wait in one list; more say nothing new. A guess, revisit.
+CONTACTS_PER_PROJECT_MAX: Final = 50_000  # entries of all lists; about 20 MiB of memory.
+HELD_PER_AGENT_MAX: Final = 100  # messages that wait for one agent's approval. A guess, revisit.
+HELD_PER_PROJECT_MAX: Final = 10_000  # of those, of all agents; about 4 MiB of memory.
+HELD_PREVIEW_CHARS: Final = 200  # characters of a held body that are shown before it is approved; as of a thread.
+THREAD_PARTIES_ASKED: Final = (
+    1_000  # recipients of a thread's newest messages that are looked at for an answer. A guess.
+)
+SHARED_WORK_STEPS_MAX: Final = (
+    5_000  # names tried to find who works where the sender does; 10 ms (2 us each, measured).
+)
+
 # Liveness
 AGENT_SILENCE_S: Final = 5 * 60  # seconds without a sign of life until an agent counts as gone; contract.md 6.1.
 HEARTBEAT_S: Final = 60  # seconds between two heartbeats, as docs/api.md advises.

@@ -10,6 +10,7 @@ from intermute.core import limits
 from intermute.core.agents import Agent, Caller, Directory
 from intermute.core.claim_records import Claim, Standing, with_destinations
 from intermute.core.claims import DEFAULT_POLICY, Policy
+from intermute.core.contact_book import ContactBook
 from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.core.intents import Intent, IntentBook
 from intermute.core.lease_book import LeaseBook
@@ -22,6 +23,7 @@ from intermute.core.task_claims import TaskClaims
 from intermute.core.times import SECOND_US, Now
 from intermute.core.waiting_room import WaitingRoom
 from intermute.store import agents as agent_rows
+from intermute.store import contacts as contact_rows
 from intermute.store import intents as intent_rows
 from intermute.store import kept_replies
 from intermute.store import reservations as reservation_rows
@@ -53,6 +55,7 @@ class ProjectState:
     symbols: SymbolIndex | None = None
     _symbols_before: tuple[SymbolIndex | None] | None = None
     task_claims: TaskClaims = field(default_factory=TaskClaims)
+    contacts: ContactBook = field(default_factory=ContactBook)
     kept: KeptReplies = field(default_factory=KeptReplies)
     unread: dict[AgentId, int] = field(default_factory=dict)
     """How many messages registered agents have not read, as it is stored; who has read all is not there."""
@@ -187,6 +190,10 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
         state.task_claims.note(None, task)
     state.kept = _kept(connection, now)
     state.unread = unread_rows.count(connection)
+    for contact in contact_rows.load(connection):
+        state.contacts.put(contact)
+    for held in contact_rows.load_held(connection):
+        state.contacts.hold(held)
 
     def heard_s(agent_id: AgentId, last_seen_us: Micros) -> float:
         known = previous.agents.find(agent_id) if previous else None

@@ -5,13 +5,14 @@ change would leave memory wrong, so the actor treats that as a bug. A query hand
 or returns a `FromStore` that runs on a read connection.
 """
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Any, Generic, TypeVar
 
 import apsw
 
 from intermute.core.agents import Agent, Caller, Identity
+from intermute.core.contacts import Parties
 from intermute.core.entities.definition import Field, Kind, Record
 from intermute.core.entities.values import referred_ids
 from intermute.core.events import Event, EventType
@@ -58,6 +59,8 @@ class Facts:
 
     messages: dict[str, Message | None] = field(default_factory=dict)
     receipts: dict[str, dict[AgentId, Receipt]] = field(default_factory=dict)
+    threads: dict[str, dict[str, Parties]] = field(default_factory=dict)
+    """By thread and message: between whom its last messages went."""
     reservations: dict[str, ReservationRow | None] = field(default_factory=dict)
     keyed: dict[str, list[ReservationRow]] = field(default_factory=dict)
     """By idempotency key: what was asked for under it, by whomever."""
@@ -80,6 +83,13 @@ class Facts:
     """By the place of a caller's key: what was answered under it."""
     oldest_kept: Sequence[tuple[int, Micros]] = ()
     """Number and time of the replies that may be forgotten next."""
+
+    def note_parties(self, message: Message, recipients: Iterable[AgentId]) -> None:
+        """Take in between whom a message goes, and in which thread it is now."""
+        for parties in self.threads.values():
+            parties.pop(message.id, None)
+        if message.thread_id in self.threads:
+            self.threads[message.thread_id][message.id] = Parties(message.sender_id, frozenset(recipients))
 
     def hand_over(self, reservation_id: ReservationId, holder: AgentId, fence: int) -> None:
         """Take in that a reservation has another holder."""

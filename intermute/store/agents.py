@@ -7,6 +7,7 @@ import apsw
 import msgspec
 
 from intermute.core.agents import Agent, FocusState
+from intermute.core.contacts import read_policy
 from intermute.core.ids import AgentId, Micros
 from intermute.store.statements import Statement, to_json
 
@@ -20,8 +21,11 @@ ON CONFLICT (id) DO UPDATE SET
 """
 _SEEN: Final = "UPDATE agents SET last_seen_us = :last_seen_us, focus_state = :focus_state WHERE id = :id"
 _DEREGISTER: Final = "UPDATE agents SET deregistered_at_us = :now_us WHERE id = :id"
+_SAVE_POLICY: Final = "UPDATE agents SET contact_policy = :policy WHERE id = :id"
+_SAVE_LIVE_POLICY: Final = "UPDATE agents SET live_contact_policy = :policy WHERE id = :id"
 _LOAD: Final = """
-SELECT id, session_id, name, token_hash, capabilities, metadata, status, focus_state, created_at_us, last_seen_us
+SELECT id, session_id, name, token_hash, capabilities, metadata, status, focus_state, created_at_us, last_seen_us,
+    contact_policy, live_contact_policy
 FROM agents WHERE deregistered_at_us IS NULL ORDER BY created_at_us, id
 """
 _ADOPT_RECIPIENTS: Final = "UPDATE OR IGNORE recipients SET agent = :id WHERE agent = :name"
@@ -45,6 +49,18 @@ def save(agent: Agent) -> Statement:
             "last_seen_us": agent.last_seen_us,
         },
     )
+
+
+def save_policies(agent: Agent) -> list[Statement]:
+    """Write from whom an agent takes messages; what cannot be read stays as it is."""
+    return [
+        Statement(sql, {"id": agent.id, "policy": policy})
+        for sql, policy in (
+            (_SAVE_POLICY, agent.contact_policy),
+            (_SAVE_LIVE_POLICY, agent.live_contact_policy),
+        )
+        if policy is not None
+    ]
 
 
 def adopt_mail(agent: Agent) -> list[Statement]:
@@ -81,6 +97,8 @@ def load(connection: apsw.Connection, heard_s: Callable[[AgentId, Micros], float
             created_at_us=Micros(row[8]),
             last_seen_us=Micros(row[9]),
             heard_s=heard_s(AgentId(row[0]), Micros(row[9])),
+            contact_policy=read_policy(row[10]),
+            live_contact_policy=read_policy(row[11]),
         )
         for row in connection.execute(_LOAD)
     ]

@@ -1,7 +1,7 @@
 """Inboxes and threads in SQLite: the pages that agents read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any, Final
 
 import apsw
@@ -12,9 +12,9 @@ from intermute.store.messages import MESSAGE_COLUMNS, MESSAGE_WIDTH, from_row
 from intermute.store.pages import within_page
 from intermute.store.statements import Statement
 
-_ENTRY: Final = f"{MESSAGE_COLUMNS}, r.agent, r.address, r.kind, r.read_at_us, r.ack_at_us"
+_ENTRY: Final = f"{MESSAGE_COLUMNS}, r.agent, r.address, r.kind, r.read_at_us, r.ack_at_us, r.cursor AS place"
 _SOME: Final = f"""
-SELECT {_ENTRY}, r.cursor AS place FROM recipients r INDEXED BY recipients_of_agent CROSS JOIN messages m ON m.id = r.message_id
+SELECT {_ENTRY} FROM recipients r INDEXED BY recipients_of_agent CROSS JOIN messages m ON m.id = r.message_id
 WHERE r.agent = :agent AND r.cursor > :cursor AND (r.read_at_us IS NOT NULL) =
 """  # noqa: S608 - constants
 _UNREAD: Final = f"{_SOME} 0 ORDER BY place LIMIT :limit"
@@ -114,5 +114,6 @@ def thread(connection: apsw.Connection, thread_id: str, *, cursor: int, limit: i
 def _entry(
     row: Sequence[Any],
 ) -> tuple[Message, Receipt]:  # Any: SQLite's dynamic columns; the STRICT schema types them.
-    agent, address, kind, read_at_us, ack_at_us = row[MESSAGE_WIDTH : MESSAGE_WIDTH + 5]
-    return from_row(row), Receipt(AgentId(agent), address, Kind(kind), read_at_us, ack_at_us)
+    agent, address, kind, read_at_us, ack_at_us, cursor = row[MESSAGE_WIDTH : MESSAGE_WIDTH + 6]
+    # To who got it later than the others, after an approval, its place is the one in that inbox.
+    return replace(from_row(row), cursor=cursor), Receipt(AgentId(agent), address, Kind(kind), read_at_us, ack_at_us)

@@ -66,6 +66,41 @@ def _metadata(client: httpx.Client, project: str) -> Sending:
     return Sending("PATCH", path, {"metadata": {"a": "1"}}, (path, {"metadata": {"a": "2"}}))
 
 
+def _policy(method: str) -> Scene:
+    def scene(client: httpx.Client, project: str) -> Sending:
+        path = f"/api/agents/{_agent(client, project)}/policy"
+        return Sending(method, path, {"policy": "auto"}, (path, {"policy": "block_all"}))
+
+    return scene
+
+
+def _contact(method: str, suffix: str) -> Scene:
+    """Return a scene in which ben asked to be anna's contact, or anna asks ben."""
+
+    def scene(client: httpx.Client, project: str) -> Sending:
+        anna, ben, carl = (str(register(client, project, name)["agent_id"]) for name in ("anna", "ben", "carl"))
+        if suffix != "/request" and method != "PUT":
+            for other in (ben, carl):
+                good(client.post(f"/api/agents/{other}/contacts/{anna}/request"))
+        body: Json | None = None if method == "DELETE" else {}
+        path = f"/api/agents/{anna}/contacts"
+        return Sending(method, f"{path}/{ben}{suffix}", body, (f"{path}/{carl}{suffix}", body))
+
+    return scene
+
+
+def _held(how: str) -> Scene:
+    def scene(client: httpx.Client, project: str) -> Sending:
+        for name in ("ben", "carl"):
+            agent = register(client, project, name)["agent_id"]
+            good(client.put(f"/api/agents/{agent}/policy", json={"policy": "contacts_only"}))
+        body = {"project": project, "from": "anna", "to": ["ben", "carl"], "on_denied": "hold"}
+        path = f"/api/messages/{good(client.post('/api/messages', json=body))['message_id']}/{how}"
+        return Sending("POST", path, {"agent": "ben"}, (path, {"agent": "carl"}), query={"project": project})
+
+    return scene
+
+
 def _marking(how: str) -> Scene:
     def scene(client: httpx.Client, project: str) -> Sending:
         sent = send(client, project, "anna", ["ben", "carl"])["message_id"]
@@ -192,6 +227,15 @@ MUTATIONS: Final[Mapping[str, Scene]] = {
     "POST /api/agents": _posting("/api/agents", {"name": "anna"}, {"name": "ben"}),
     "DELETE /api/agents/{agent}": _deregister,
     "PATCH /api/agents/{agent}/metadata": _metadata,
+    "POST /api/agents/{agent}/policy": _policy("POST"),
+    "PUT /api/agents/{agent}/policy": _policy("PUT"),
+    "PUT /api/agents/{agent}/contacts/{other}": _contact("PUT", ""),
+    "DELETE /api/agents/{agent}/contacts/{other}": _contact("DELETE", ""),
+    "POST /api/agents/{agent}/contacts/{other}/request": _contact("POST", "/request"),
+    "POST /api/agents/{agent}/contacts/{other}/approve": _contact("POST", "/approve"),
+    "POST /api/agents/{agent}/contacts/{other}/decline": _contact("POST", "/decline"),
+    "POST /api/messages/{message_id}/approve": _held("approve"),
+    "POST /api/messages/{message_id}/decline": _held("decline"),
     "POST /api/messages": _posting(
         "/api/messages", {"from": "anna", "to": ["ben"]}, {"from": "anna", "to": ["ben"], "body": "x"}
     ),

@@ -8,6 +8,7 @@ from entity_samples import command, smallest
 from handler_bench import Bench, claiming
 
 from intermute.core.api.agents import Heartbeat
+from intermute.core.api.contacts import PutContact
 from intermute.core.api.entities import TYPES
 from intermute.core.api.forecasts import PlanStep
 from intermute.core.api.intents import DeclareIntent
@@ -21,7 +22,7 @@ READS = sorted(({each.input for each in OPERATIONS} & set(QUERIES)) - {Heartbeat
 PLAN = [PlanStep(step="s", agent_id="ben", pattern="a")]
 ANSWERS = {
     "project": "demo", "agent": "anna", "message_id": "m1", "thread_id": "t", "pattern": "a", "fence": 1, "plan": PLAN,
-    "id": "e1", "topic": "t", "q": "x",
+    "id": "e1", "topic": "t", "q": "x", "other": "ben",
 }  # fmt: skip
 """What the queries are asked for, by field; the rest is left out."""
 
@@ -32,6 +33,7 @@ def bench() -> Bench:
     made = Bench()
     made.register("anna")
     made.run(SendMessage(sender="ben", to=["anna"], bcc=["carl"], id="m1", thread_id="t", ack_required=True))
+    made.run(PutContact(agent="anna", other="ben"))
     made.reserve("anna", "a")
     made.run(DeclareIntent(agent_id="anna", paths=["c"], operation="delete"))
     made.run(ReleaseReservation(reservation_id=made.reserve("anna", "b").id))

@@ -11,6 +11,7 @@ from intermute.core.entities.kinds import CUJ, ENTITIES, INSIGHT, STORY, TASK
 from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.store import (
     audit,
+    contacts,
     cuj_links,
     entities,
     entity_references,
@@ -75,6 +76,12 @@ QUESTIONS: dict[str, tuple[Question, str]] = {
     "words around a match": (
         lambda c: search.snippet(c, search.Match(1.0, 5), '"x"'),
         "SCAN message_words VIRTUAL TABLE INDEX 0:",
+    ),
+    "contacts": (lambda c: contacts.of(c, ANNA), "SEARCH contacts USING PRIMARY KEY (agent=?)"),
+    "held messages": (lambda c: contacts.held_for(c, ANNA), "SEARCH h USING PRIMARY KEY (agent=?)"),
+    "parties of a thread": (
+        lambda c: contacts.parties(c, "t"),
+        "SEARCH m USING INDEX messages_by_thread (thread_id=?)",
     ),
     "active reservations": (reservations.active, "SCAN reservations USING INDEX reservations_active"),
     "active page": (

@@ -14,6 +14,7 @@ from intermute.web.errors import STATUS, error_answer
 SAMPLES: dict[str, object] = {
     "problems": [("path", "is required")],
     "conflicts": [],
+    "denials": [],
     "holders": ["anna"],
     "allowed": ["GET"],
     "wait_s": 90.0,

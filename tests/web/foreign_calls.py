@@ -18,6 +18,7 @@ from intermute.web.decode import fields_of
 
 NAMES: Final[Mapping[str, str]] = {
     "agent": "agent", "agent_id": "agent", "from": "agent", "to": "agent", "cc": "other_agent", "bcc": "other_agent",
+    "other": "other_agent",
     "reservation_id": "reservation", "ticket": "ticket", "fence": "fence", "intent_id": "intent",
     "message_id": "message", "thread_id": "thread", "idempotency_key": "idempotency", "session_id": "session",
     "token": "token", "commit": "commit", "spec_id": "spec", "spec": "spec", "epic_id": "epic", "epic": "epic",
@@ -38,14 +39,24 @@ PLAIN: Final = frozenset(
         "entry_point", "exit_point", "steps", "success_criteria", "error_recovery", "version", "created_at", "updated_at",
         "started_at", "claimed_at", "cascade", "archive", "archive_trimmed", "dry_run", "retention", "rules",
         "include_stale", "q",
+        "policy", "live_contact_policy", "on_denied",
     }
 )  # fmt: skip
 """Fields that name nothing."""
 _KIND_OF_PLURAL: Final = {entity.plural: str(entity.kind) for entity in ENTITIES}
+_OF_HELD: Final[Mapping[str, Mapping[str, str]]] = {
+    "ApproveMessage": {"message_id": "held_message", "agent": "shy_agent"},
+    "DeclineMessage": {"message_id": "declined_message", "agent": "shy_agent"},
+    "ListHeld": {"agent": "shy_agent"},
+}
 _PLAN: Final = {"plan": [{"step": "s1", "agent_id": "{agent}", "path_pattern": "plan/x"}]}
 _REQUIRED: Final[Mapping[str, Mapping[str, Any]]] = {
     "RegisterAgent": {"name": "rover"},
     "MergeMetadata": {"metadata": {"a": "b"}},
+    "SetPolicy": {"policy": "contacts_only"},
+    "PutPolicy": {"policy": "auto"},
+    "ApproveMessage": {"agent": "{shy_agent}"},
+    "DeclineMessage": {"agent": "{shy_agent}"},
     "SendMessage": {"from": "{agent}", "to": ["{other_agent}"], "body": "hello"},
     "Broadcast": {"from": "{agent}", "topic": "news", "body": "hello"},
     "Topic": {"topic": "news"},
@@ -110,7 +121,13 @@ def unclassified() -> list[str]:
 def cases(own: Ids, foreign: Ids) -> Iterator[Case]:
     """Yield all calls, those that delete last, so that what is one's own stays for the others."""
     for operation in sorted(
-        OPERATIONS, key=lambda each: (each.method == "DELETE", "force" in each.path, "unlink" in each.path)
+        OPERATIONS,
+        key=lambda each: (
+            each.name == "DeregisterAgent",
+            each.method == "DELETE",
+            "force" in each.path,
+            "unlink" in each.path,
+        ),
     ):
         yield from _cases_of(operation, own, foreign)
 
@@ -163,6 +180,8 @@ def _kind(operation: Operation, name: str) -> str | None:
         return _KIND_OF_PLURAL.get(plural)
     if name == "session_id" and operation.name == "RegisterAgent":
         return "agent_session"
+    if operation.name in _OF_HELD and name in _OF_HELD[operation.name]:
+        return _OF_HELD[operation.name][name]
     if name == "cursor" and plural in _KIND_OF_PLURAL:
         return f"cursor of {plural}"
     if name == "cursor" and operation.name == "SearchMessages":

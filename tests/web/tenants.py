@@ -183,6 +183,14 @@ async def furnish(place: Town, project: str, seed: int) -> Ids:
     }  # fmt: skip
     letter = {"project": project, "from": ulf, "to": [una], "id": found["message"], "thread_id": found["thread"]}
     await act(project, "POST", "/api/messages", {**letter, "body": found["secret"], "ack_required": True})
+    shy = await act(project, "POST", "/api/agents", {"project": project, "name": f"uno-{seed}"})
+    found |= {"shy_agent": shy["agent_id"], "held_message": f"held-{seed}", "declined_message": f"held-{seed}-declined"}
+    await act(project, "PUT", f"/api/agents/{shy['agent_id']}/policy", {"policy": "contacts_only"})
+    await act(project, "POST", f"/api/agents/{ulf}/contacts/{una}/request")
+    await act(project, "PUT", f"/api/agents/{una}/policy", {"live_contact_policy": "block_all"})
+    kept = {"project": project, "from": ulf, "to": [shy["agent_id"]], "on_denied": "hold", "body": found["secret"]}
+    for held in ("", "-declined", "-kept"):
+        await act(project, "POST", "/api/messages", {**kept, "id": f"held-{seed}{held}"})
     pattern = f"{found['secret']}/**"
     wish = {"agent_id": una, "path_pattern": pattern, "exclusive": True, "idempotency_key": found["idempotency"]}
     held = await act(project, "POST", "/api/reservations", wish)

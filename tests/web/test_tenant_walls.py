@@ -24,7 +24,12 @@ from intermute.core.operations import OPERATIONS, Operation
 
 Answers = dict[str, Reply]
 _FAULTY = frozenset({"malformed_json", "invalid_request", "unknown_route", "method_not_allowed", "internal_error"})
-_REFUSED_OWN = frozenset({"stale_version", "no_claimable_task", "unknown_agent", "not_yours", "force_release_refused"})
+_REFUSED_OWN = frozenset(
+    {
+        "stale_version", "no_claimable_task", "unknown_agent", "not_yours", "force_release_refused", "unknown_contact",
+        "not_held",
+    }
+)  # fmt: skip
 """Where a call with one's own things is refused: earlier calls have handed them on, taken or changed them."""
 _LISTS = (
     "agents",

@@ -43,11 +43,12 @@ class Broadcast(Input, kw_only=True, frozen=True, rename={"sender": "from"}):
 
 
 class Broadcasted(View, kw_only=True, frozen=True):
-    """To how many it went. With nobody to hear it nothing is stored: `message_id` is empty and `cursor` 0."""
+    """To how many it went, and which agents' policies kept it out; with nobody to hear it `message_id` is empty, `cursor` 0."""
 
     message_id: str
     cursor: int
     delivered: int
+    denied: list[str] | None = None
     replayed: bool = False
     updated: bool = False
 

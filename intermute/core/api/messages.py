@@ -1,10 +1,11 @@
 """Messages and threads on the wire. Source: contract.md 1.3, 1.4, 5.4 to 5.6 and design.md 9."""
 
-from typing import Annotated
+from typing import Annotated, Final
 
 from msgspec import Meta
 
 from intermute.core import limits
+from intermute.core.api.contacts import Denial
 from intermute.core.api.fields import (
     ONE_LINE_WITH_TEXT,
     Address,
@@ -17,7 +18,11 @@ from intermute.core.api.fields import (
     View,
     WaitSeconds,
 )
+from intermute.core.contacts import OnDenied
 
+_ON_DENIED: Final = (
+    "`drop` (the default) leaves out who does not take messages from you, `hold` keeps the message for their approval."
+)
 Addresses = Annotated[list[Address], Meta(max_length=limits.RECIPIENTS_MAX)]
 
 
@@ -47,14 +52,21 @@ class SendMessage(Input, kw_only=True, frozen=True, rename={"sender": "from"}):
     ack_required: bool | None = None
     metadata: Metadata | None = None
     attachments: Annotated[list[Attachment], Meta(max_length=limits.ATTACHMENTS_MAX)] | None = None
+    on_denied: Annotated[OnDenied, Meta(description=_ON_DENIED)] | None = None
 
 
 class Sent(View, kw_only=True, frozen=True):
-    """Stored. `unregistered` names the recipients that nobody has registered under yet: check them for typos."""
+    """Stored. `unregistered` names the recipients that nobody has registered under yet: check them for typos.
+
+    `denied` names who does not take messages from you, `held` those whose approval it waits for; `denials` says why.
+    """
 
     message_id: str
     cursor: int
+    denied: list[str] | None = None
     delivery: str | dict[str, str] | None = None
+    held: list[str] | None = None
+    denials: list[Denial] | None = None
     replayed: bool = False
     updated: bool = False
     unregistered: list[str] | None = None

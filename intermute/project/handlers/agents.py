@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from dataclasses import replace
 
 from intermute.core import limits
-from intermute.core.agents import Agent, hash_of_token, session_key
+from intermute.core.agents import Agent, FocusState, hash_of_token, session_key
 from intermute.core.api.agents import (
     AgentView,
     DeregisterAgent,
@@ -17,21 +17,22 @@ from intermute.core.api.agents import (
 )
 from intermute.core.errors import (
     ActiveSessionConflict,
-    AgentIdentityMismatch,
     InvalidRequest,
     MetadataRequired,
     TooManyAgents,
-    UnknownAgent,
 )
 from intermute.core.events import EventType
 from intermute.core.ids import OPERATOR, AgentId, tag_of
+from intermute.project.handlers.acting import one_acted_for
 from intermute.project.handlers.agent_views import agent_view
 from intermute.project.handlers.assigning import release_claims
+from intermute.project.handlers.contacts import forget_contacts
 from intermute.project.handlers.endings import end_reservations
 from intermute.project.handlers.intent_changes import abandon
 from intermute.project.handlers.turns import give_up_all, leave_all, settle_queue
 from intermute.project.transaction import Transaction
 from intermute.store import agents as rows
+from intermute.store import contacts as contact_rows
 from intermute.store import intents as intent_rows
 from intermute.store import reservations as reservation_rows
 
@@ -104,17 +105,17 @@ def _renew(known: Agent, command: RegisterAgent, name: str, token_hash: bytes | 
     free = directory.free_name(name or known.name, tx.now.mono_s, except_for=known.id)
     token = _new_token(tx)
     _take_name(free, known.id, tx)
-    agent = Agent(
-        id=known.id,
+    agent = replace(
+        known,
         session_id=(command.session_id or known.session_id).strip(),
         name=free,
         token_hash=hash_of_token(token),
         capabilities=known.capabilities if command.capabilities is None else tuple(command.capabilities),
         metadata=known.metadata if command.metadata is None else dict(command.metadata),
         status=known.status if command.status is None else command.status,
-        created_at_us=known.created_at_us,
         last_seen_us=tx.now.wall_us,
         heard_s=tx.now.mono_s,
+        focus_state=FocusState.UNKNOWN,
     )
     tx.state.put_agent(agent)
     tx.write(rows.save(agent))
@@ -138,6 +139,8 @@ def _adopt(agent: Agent, tx: Transaction) -> None:
     """Give the agent what was sent to, or reserved under, its name while nobody had it (design.md 6)."""
     tx.write(*rows.adopt_mail(agent))
     tx.facts.adopt(AgentId(agent.name), agent.id)
+    for old, new in tx.state.contacts.rename(AgentId(agent.name), agent.id):
+        tx.write(contact_rows.remove(old), contact_rows.save(new))
     if agent.name != agent.id:
         leave_all(AgentId(agent.name), tx)  # What it waited for is asked again, in the name of the agent.
     tx.write(reservation_rows.adopt_keys(agent.id, agent.name))
@@ -181,7 +184,7 @@ def merge_metadata(command: MergeMetadata, tx: Transaction) -> AgentView:
     """Set the given keys of the agent's metadata and keep the others."""
     if not command.metadata:
         raise MetadataRequired
-    agent = _one_acted_for(command.agent, tx)
+    agent = one_acted_for(command.agent, tx)
     merged = {**(agent.metadata or {}), **command.metadata}
     _check_metadata(merged)
     agent = replace(agent, metadata=merged)
@@ -204,23 +207,14 @@ def _check_metadata(metadata: Mapping[str, str]) -> None:
 
 def deregister_agent(command: DeregisterAgent, tx: Transaction) -> Deregistered:
     """Let an agent leave: its reservations end, its name is free, its messages stay."""
-    agent = _one_acted_for(command.agent, tx)
+    agent = one_acted_for(command.agent, tx)
     give_up_all(agent.id, tx)
     ended = end_reservations(tx.state.leases.held_by(agent.id), "deregistered", tx)
     abandon(tx.state.intents.held_by(agent.id), "deregistered", tx)
     release_claims(tx.state.agents.addresses_of(agent.id), "deregistered", tx)
+    forget_contacts(agent.id, tx)
     tx.state.remove_agent(agent)
     tx.state.unflushed_heartbeats.discard(agent.id)
     tx.write(rows.deregister(agent, tx.now.wall_us))
     tx.emit(EventType.AGENT_DEREGISTERED, {"agent_id": agent.id, "name": agent.name})
     return Deregistered(agent_id=agent.id, released=ended)
-
-
-def _one_acted_for(address: str, tx: Transaction) -> Agent:
-    agent = tx.state.agents.find(address)
-    if agent is None:
-        raise UnknownAgent(address)
-    identity = tx.identity()
-    if identity.is_verified and identity.address != agent.id:
-        raise AgentIdentityMismatch
-    return agent

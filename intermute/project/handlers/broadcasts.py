@@ -9,10 +9,11 @@ from collections.abc import Hashable
 from intermute.core.agents import Agent, Identity, act_as
 from intermute.core.api.broadcasts import Broadcast, Broadcasted
 from intermute.core.api.messages import SendMessage
-from intermute.core.errors import BroadcastLimit, MessageIdTaken
+from intermute.core.errors import BroadcastLimit, MessageIdTaken, PolicyDenied
 from intermute.core.ids import AgentId
-from intermute.core.messages import broadcast_hash
+from intermute.core.messages import Kind, Recipient, broadcast_hash
 from intermute.project.handlers.messages import post
+from intermute.project.handlers.reaching import Reach, sort
 from intermute.project.transaction import Transaction
 
 NOBODY = Broadcasted(message_id="", cursor=0, delivered=0)
@@ -34,13 +35,17 @@ def broadcast(command: Broadcast, tx: Transaction) -> Broadcasted:
     if (wait_s := tx.state.broadcasts.wait_s(share, tx.now.mono_s)) > 0:
         raise BroadcastLimit(wait_s)
     tx.state.broadcasts.take(share, tx.now.mono_s)
+    sorting = sort(
+        [Recipient(agent.id, agent.id, Kind.TO) for agent in audience(command, sender, tx)], Reach(sender, tx)
+    )
+    if sorting.denied and not sorting.delivered:
+        raise PolicyDenied(sorting.denials())
     tx.heard(tx.state.agents.find(sender))
-    hearers = audience(command, sender, tx)
-    if not hearers:
+    if not sorting.delivered:
         return NOBODY
     letter = SendMessage(
         sender=command.sender,
-        to=[agent.id for agent in hearers],
+        to=[each.address for each in sorting.delivered],
         id=command.id,
         subject=command.subject,
         topic=command.topic,
@@ -49,11 +54,17 @@ def broadcast(command: Broadcast, tx: Transaction) -> Broadcasted:
         ack_required=command.ack_required,
     )
     sent = post(letter, Identity(sender, identity.is_verified), tx, broadcast=digest)
-    return Broadcasted(message_id=sent.message_id, cursor=sent.cursor, delivered=len(hearers), updated=sent.updated)
+    return Broadcasted(
+        message_id=sent.message_id,
+        cursor=sent.cursor,
+        delivered=len(sorting.delivered),
+        denied=[each.address for each, _ in sorting.denied] or None,
+        updated=sent.updated,
+    )
 
 
 def audience(command: Broadcast, sender: AgentId, tx: Transaction) -> list[Agent]:
-    """Return the agents that a broadcast goes to: the live ones, or all if it says so, and never its sender."""
+    """Return the agents that a broadcast is for: the live ones, or all if it says so, and never its sender."""
     return [
         agent
         for agent in tx.state.agents

@@ -47,14 +47,18 @@ def force_release(command: ForceRelease, tx: Transaction) -> ForceReleased:
         {**taken, **rule},
     )
     tx.write(audit.append(record))
+    ended = (
+        f"Your reservation {reservation.id} (fence {reservation.fence}) has ended: "
+        "stop writing there, and reserve again before you go on."
+    )
     message_id = tell(
         Identity(actor, identity.is_verified),
         reservation.holder,
         f"You lost {label(reservation)}",
-        f"{command.reason}\n\nYour reservation {reservation.id} (fence {reservation.fence}) has ended: "
-        "stop writing there, and reserve again before you go on.",
+        ended,
         {"event": EventType.RESERVATION_FORCE_RELEASED, "reservation_id": reservation.id},
         tx,
+        words=f"{command.reason}\n\n{ended}",
     )
     if speaker is not None:
         tx.heard(agents.find(speaker))

@@ -82,9 +82,10 @@ def transfer_reservation(command: TransferReservation, tx: Transaction) -> Reser
         giver,
         receiver.id,
         f"You now hold {label(reservation)}",
-        command.reason or f"{giver_name} handed this reservation over to you; its fence is now {fence}.",
+        f"{giver_name} handed this reservation over to you; its fence is now {fence}.",
         {"event": EventType.RESERVATION_TRANSFERRED, "reservation_id": reservation.id},
         tx,
+        words=command.reason,
     )
     settle_queue(tx)
     tx.heard(agents.find(reservation.holder))
@@ -139,9 +140,10 @@ def request_release(command: RequestRelease, tx: Transaction) -> Requested:
         Identity(asker, identity.is_verified),
         reservation.holder,
         f"Please let go of {label(reservation)}",
-        command.reason or f"{agents.name_of(asker)} wants to work there and gave no reason.",
+        f"{agents.name_of(asker)} wants to work there and gave no reason.",
         {"event": EventType.RESERVATION_WANTED, "reservation_id": reservation.id},
         tx,
+        words=command.reason,
     )
     request = ReleaseRequest(asker, reservation.fence, message_id)
     tx.write(release_requests.save(reservation.id, request))

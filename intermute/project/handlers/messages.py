@@ -7,13 +7,16 @@ import apsw
 from intermute.core import limits
 from intermute.core.agents import Identity, act_as
 from intermute.core.api.broadcasts import Broadcast
+from intermute.core.api.contacts import ApproveMessage
 from intermute.core.api.messages import AckMessage, Marked, ReadMessage, SendMessage, Sent
+from intermute.core.contacts import OnDenied
 from intermute.core.errors import (
     InvalidRequest,
     InvalidTransport,
     LiveDeliveryFailed,
     MessageIdTaken,
     NotARecipient,
+    PolicyDenied,
     UnknownMessage,
 )
 from intermute.core.events import EventType
@@ -29,20 +32,26 @@ from intermute.core.messages import (
     recipients_of,
 )
 from intermute.core.times import rfc3339
+from intermute.project.handlers import for_approval
+from intermute.project.handlers.for_approval import message_event_fields
+from intermute.project.handlers.reaching import Reach, Sorting, denial, sort, sort_as_stored
 from intermute.project.transaction import Facts, Transaction
-from intermute.store import inboxes
+from intermute.store import contacts, inboxes
 from intermute.store import messages as rows
 
 _TRANSPORTS = frozenset({"", "async", "live", "both"})
 
 
 def facts_for_send(connection: apsw.Connection, command: SendMessage | Broadcast, facts: Facts) -> None:
-    """Fetch the message that an explicit id may already mean."""
+    """Fetch the message that an explicit id may already mean, and who takes part in the thread."""
     if command.id:
         _fetch(connection, command.id, facts)
+    thread_id = _thread_id(command) if isinstance(command, SendMessage) else ""
+    if thread_id and thread_id not in facts.threads:
+        facts.threads[thread_id] = contacts.parties(connection, thread_id)
 
 
-def facts_for_mark(connection: apsw.Connection, command: AckMessage, facts: Facts) -> None:
+def facts_for_message(connection: apsw.Connection, command: AckMessage | ApproveMessage, facts: Facts) -> None:
     """Fetch the message and its recipients."""
     _fetch(connection, command.message_id, facts)
 
@@ -54,22 +63,24 @@ def _fetch(connection: apsw.Connection, message_id: str, facts: Facts) -> None:
 
 
 def send_message(command: SendMessage, tx: Transaction) -> Sent:
-    """Store a message and an inbox entry for each recipient, once for each id and content."""
+    """Store a message and an inbox entry for each recipient that takes it, once for each id and content."""
     _check_transport(command)
     identity = tx.identity()
     sender_id = act_as(identity, tx.state.agents.canonical(command.sender))
     assert sender_id is not None
-    sent = post(command, Identity(sender_id, identity.is_verified), tx)
+    sent = post(command, Identity(sender_id, identity.is_verified), tx, is_policed=True)
     if not sent.replayed:
         tx.heard(tx.state.agents.find(sender_id))
     return sent
 
 
-def post(command: SendMessage, sender: Identity, tx: Transaction, *, broadcast: bytes | None = None) -> Sent:
+def post(
+    command: SendMessage, sender: Identity, tx: Transaction, *, is_policed: bool = False, broadcast: bytes | None = None
+) -> Sent:
     """Do what `send_message` does, in the name of `sender`.
 
-    Another command that tells somebody something posts it too, after its last check: a message without an id to one
-    recipient is never refused, and neither is a broadcast whose id is free or its sender's own.
+    Another command that tells somebody something posts it too, after its last check and whatever the recipient's policy: a
+    message without an id to one recipient is then never refused, and neither is a broadcast whose id is free or its sender's own.
 
     Args: broadcast, where it is one: the digest of its content. It may go to as many agents as there are.
     """
@@ -85,17 +96,22 @@ def post(command: SendMessage, sender: Identity, tx: Transaction, *, broadcast: 
         if directory.canonical(known.sender_id) != sender_id:  # It may have sent before it registered.
             raise MessageIdTaken(known.id)
         if known.content_hash == digest:
-            return _sent(command, known, recipients, tx, replayed=True)
+            return _sent(command, known, sort_as_stored(recipients, known.id, tx), tx, replayed=True)
+    sorting = Sorting(delivered=recipients)
+    if is_policed:
+        sorting = _sorted(command, recipients, known, Reach(sender_id, tx, _thread_id(command)))
     cursor = tx.next_cursor()
+    listed = {each.agent for each in sorting.delivered}
     message = Message(
         id=MessageId(command.id or tx.mint()),
-        thread_id=(command.thread_id or "").strip("/"),
+        thread_id=_thread_id(command),
         sender=command.sender,
         sender_id=sender_id,
         sender_verified=sender.is_verified,
-        to=tuple(command.to),
-        cc=tuple(command.cc or ()),
-        bcc=tuple(command.bcc or ()),
+        # Who does not get it is not among those whom the others see.
+        to=tuple(each for each in command.to if directory.canonical(each) in listed),
+        cc=tuple(each for each in command.cc or () if directory.canonical(each) in listed),
+        bcc=tuple(each for each in command.bcc or () if directory.canonical(each) in listed),
         subject=command.subject or "",
         topic=normal_topic(command.topic),
         body=command.body or "",
@@ -110,8 +126,29 @@ def post(command: SendMessage, sender: Identity, tx: Transaction, *, broadcast: 
         first_cursor=known.first_cursor if known else cursor,
         is_broadcast=broadcast is not None,
     )
-    _store(message, recipients, known, tx)
-    return _sent(command, message, recipients, tx, updated=known is not None)
+    _store(message, sorting.delivered, known, tx)
+    for_approval.hold_all(message, sorting, tx)
+    return _sent(command, message, sorting, tx, updated=known is not None)
+
+
+def _sorted(command: SendMessage, recipients: list[Recipient], known: Message | None, reach: Reach) -> Sorting:
+    """Decide who gets it. Raises: PolicyDenied, where nobody does, or where somebody has it who would not get it now."""
+    tx = reach.tx
+    sorting = sort(recipients, reach, command.on_denied or OnDenied.DROP)
+    if known is not None:
+        having = [
+            (Recipient(each.address, agent, each.kind), reach.verdict(agent))
+            for agent, each in tx.facts.receipts.get(known.id, {}).items()
+        ]
+        if refusing := [denial(each.address, verdict.reason) for each, verdict in having if verdict.is_denial]:
+            raise PolicyDenied(refusing, is_update=True)
+    elif not sorting.delivered and not sorting.held:
+        raise PolicyDenied(sorting.denials())
+    return sorting
+
+
+def _thread_id(command: SendMessage) -> str:
+    return (command.thread_id or "").strip("/")
 
 
 def _check_transport(command: SendMessage) -> None:
@@ -140,40 +177,34 @@ def _store(message: Message, recipients: list[Recipient], known: Message | None,
             old.ack_at_us if old else None,
         )
     tx.facts.messages[message.id] = message
+    tx.facts.note_parties(message, receipts)
     # Whoever received an earlier version keeps it in the inbox, so it hears of the new one as well.
     audience = frozenset(receipts)
-    cursor = tx.emit(
-        EventType.MESSAGE_CREATED if is_new else EventType.MESSAGE_UPDATED,
-        {
-            "message_id": message.id,
-            "from": message.sender,
-            "from_id": message.sender_id,
-            "thread_id": message.thread_id,
-            "subject": message.subject,
-            "topic": message.topic,
-            "importance": message.importance,
-            "ack_required": message.ack_required,
-        },
-        audience,
-    )
+    kind = EventType.MESSAGE_CREATED if is_new else EventType.MESSAGE_UPDATED
+    cursor = tx.emit(kind, message_event_fields(message), audience)
     assert cursor == message.cursor
 
 
 def _sent(
     command: SendMessage,
     message: Message,
-    recipients: list[Recipient],
+    sorting: Sorting,
     tx: Transaction,
     *,
     replayed: bool = False,
     updated: bool = False,
 ) -> Sent:
-    addressed = list(dict.fromkeys(command.to))
-    unregistered = [each.address for each in recipients if tx.state.agents.find(each.agent) is None]
+    canonical = tx.state.agents.canonical
+    how = {each.agent: "async" for each in sorting.delivered} | {each.agent: "held" for each, _ in sorting.held}
+    addressed = {each: how[canonical(each)] for each in command.to if canonical(each) in how}
+    unregistered = [each.address for each in sorting.delivered if tx.state.agents.find(each.agent) is None]
     return Sent(
         message_id=message.id,
         cursor=message.first_cursor if replayed else message.cursor,
-        delivery="async" if len(addressed) == 1 else dict.fromkeys(addressed, "async"),
+        denied=[each.address for each, _ in sorting.denied] or None,
+        delivery=next(iter(addressed.values())) if len(addressed) == 1 else addressed or None,
+        held=[each.address for each, _ in sorting.held] or None,
+        denials=sorting.denials() or None,
         replayed=replayed,
         updated=updated,
         unregistered=unregistered or None,

@@ -12,6 +12,7 @@ from intermute.core.api import agents as agent_api
 from intermute.core.api import audit as audit_api
 from intermute.core.api import broadcasts as broadcast_api
 from intermute.core.api import checks as check_api
+from intermute.core.api import contacts as contact_api
 from intermute.core.api import entities as entity_api
 from intermute.core.api import entity_actions as action_api
 from intermute.core.api import forecasts as forecast_api
@@ -29,9 +30,11 @@ from intermute.project.handlers import (
     audit,
     broadcasts,
     checks,
+    contacts,
     entities,
     entity_facts,
     entity_views,
+    for_approval,
     forced_release,
     forecasts,
     handing_over,
@@ -69,6 +72,15 @@ COMMANDS: Final[Mapping[type, CommandHandler]] = {
     agent_api.RegisterAgent: agents.register_agent,
     agent_api.MergeMetadata: agents.merge_metadata,
     agent_api.DeregisterAgent: agents.deregister_agent,
+    contact_api.SetPolicy: contacts.set_policy,
+    contact_api.PutPolicy: contacts.set_policy,
+    contact_api.PutContact: contacts.put_contact,
+    contact_api.RemoveContact: contacts.remove_contact,
+    contact_api.RequestContact: contacts.request_contact,
+    contact_api.ApproveContact: contacts.approve_contact,
+    contact_api.DeclineContact: contacts.decline_contact,
+    contact_api.ApproveMessage: for_approval.approve_message,
+    contact_api.DeclineMessage: for_approval.decline_message,
     message_api.SendMessage: messages.send_message,
     broadcast_api.Broadcast: broadcasts.broadcast,
     message_api.AckMessage: messages.ack_message,
@@ -105,6 +117,10 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     agent_api.ListAgents: agent_views.list_agents,
     agent_api.GetAgent: agent_views.get_agent,
     agent_api.Presence: agent_views.presence,
+    contact_api.GetPolicy: contacts.get_policy,
+    contact_api.ListContacts: contacts.list_contacts,
+    contact_api.GetContact: contacts.get_contact,
+    contact_api.ListHeld: for_approval.list_held,
     message_api.Inbox: inbox.inbox,
     message_api.InboxCounts: inbox.inbox_counts,
     message_api.StaleAcks: inbox.stale_acks,
@@ -153,8 +169,9 @@ FACTS: Final[Mapping[type, FactFetcher]] = {
     reservation_api.Reserve: reserving.facts_for_reserve,
     message_api.SendMessage: messages.facts_for_send,
     broadcast_api.Broadcast: messages.facts_for_send,
-    message_api.AckMessage: messages.facts_for_mark,
-    message_api.ReadMessage: messages.facts_for_mark,
+    message_api.AckMessage: messages.facts_for_message,
+    message_api.ReadMessage: messages.facts_for_message,
+    contact_api.ApproveMessage: messages.facts_for_message,
     reservation_api.RenewReservation: reservations.facts_for_reservation,
     reservation_api.ReleaseReservation: reservations.facts_for_reservation,
     symbol_api.UploadSymbols: symbols.facts_for_upload,

@@ -62,6 +62,8 @@ _OF_PROJECT: Final = (
 )  # fmt: skip
 _OF_COMMANDS: Final = (Overloaded, ServerOverloaded, OutcomeUnknown, TooSlow, Poisoned)
 _WITH_KEY: Final = (IdempotencyKeyMismatch, ReplyNotKept, TooManyIdempotencyKeys, StaleToken)
+_OF_SERVER: Final = {408: ("head_timeout", "body_timeout"), 431: ("headers_too_large",)}
+"""What the server answers by itself, before any operation is known (web/server/guard.py)."""
 _KEY: Final[Json] = {
     "name": HEADER,
     "in": "header",
@@ -256,7 +258,7 @@ def _also(answer: Json, other: Json | None) -> Json:
 
 
 def _refusals(operation: Operation) -> dict[str, Json]:
-    codes: dict[int, list[str]] = {}
+    codes: dict[int, list[str]] = {status: list(names) for status, names in _OF_SERVER.items()}
     for error in errors_of(operation):
         codes.setdefault(STATUS[error], []).append(error.code)
     if operation.name == "Ready":

@@ -52,6 +52,8 @@ class Model:
     heard_s: dict[str, float] = field(default_factory=dict)
     ended: dict[str, str] = field(default_factory=dict)
     fences: list[int] = field(default_factory=list)
+    replies: dict[str, tuple[object, bytes]] = field(default_factory=dict)
+    """By idempotency key: what was asked under it, and the body of the reply."""
 
     def in_the_way(self, wanted: Sequence[str], asker: str | None, *, is_shared: bool) -> set[str]:
         """Return the ids of what stands in the way, by comparing everything with everything."""
@@ -71,6 +73,32 @@ class Model:
     def letter(self, message_id: str) -> Letter | None:
         """Return the message of this id."""
         return next((each for each in self.letters if each.id == message_id), None)
+
+    def send(self, sender: str, to: tuple[str, ...], message_id: str, body: str, cursor: int) -> str:
+        """Take in a message and return what its sender hears: created, updated, repeated or message_id_taken."""
+        known = self.letter(message_id)
+        if known is None:
+            inboxes = dict.fromkeys(to, (False, False))
+            self.letters.append(Letter(message_id, sender, body, cursor, cursor, to, inboxes))
+            return "created"
+        if known.sender != sender:
+            return "message_id_taken"
+        if (known.body, known.to) == (body, to):
+            return "repeated"
+        known.body, known.to, known.cursor = body, to, cursor
+        known.inboxes = {**dict.fromkeys(to, (False, False)), **known.inboxes}
+        return "updated"
+
+    def mark(self, name: str, message_id: str, *, is_ack: bool) -> tuple[bool, bool] | str:
+        """Mark a message and return whether it is read and acknowledged now, or the code of the refusal."""
+        letter = self.letter(message_id)
+        if letter is None:
+            return "unknown_message"
+        if name not in letter.inboxes:
+            return "not_a_recipient"
+        was_read, was_acked = letter.inboxes[name]
+        letter.inboxes[name] = (was_read or not is_ack, was_acked or is_ack)
+        return letter.inboxes[name]
 
     def let_time_do(self, mono_s: float) -> None:
         """End what is due, and then what the silent hold."""

@@ -17,7 +17,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
-from plain_model import MESSAGE_IDS, NAMES, PATTERNS, SILENCE_S, Lease, Letter, Model
+from plain_model import MESSAGE_IDS, NAMES, PATTERNS, SILENCE_S, Lease, Model
 from pytest import raises
 
 from intermute.core import limits
@@ -171,45 +171,31 @@ class ProjectMachine(RuleBasedStateMachine):
 
         outcome = self._outcome(SendMessage(sender=sender, to=to, id=message_id, body=body, thread_id="t"))
 
-        if known is None:
-            self.model.letters.append(
-                Letter(
-                    message_id,
-                    sender,
-                    body,
-                    outcome.cursor,
-                    outcome.cursor,
-                    tuple(to),
-                    dict.fromkeys(to, (False, False)),
-                )
-            )
-        elif known.sender != sender:
-            assert isinstance(outcome, MessageIdTaken)
-            return
-        elif (known.body, known.to) == (body, tuple(to)):
-            assert (outcome.replayed, outcome.cursor) == (True, known.first_cursor)
-            return
-        else:
-            assert outcome.updated
-            known.body, known.to, known.cursor = body, tuple(to), outcome.cursor
-            known.inboxes = {**dict.fromkeys(to, (False, False)), **known.inboxes}
+        match self.model.send(sender, tuple(to), message_id, body, getattr(outcome, "cursor", 0)):
+            case "message_id_taken":
+                assert isinstance(outcome, MessageIdTaken)
+                return
+            case "repeated":
+                assert known is not None
+                assert (outcome.replayed, outcome.cursor) == (True, known.first_cursor)
+                return
+            case heard:
+                assert outcome.updated == (heard == "updated")
         self._heard(sender)
 
     @rule(name=names, message_id=message_ids, is_ack=st.booleans())
     def mark(self, name: str, message_id: str, is_ack: bool) -> None:
         """Read or acknowledge; only a recipient can."""
-        letter = self.model.letter(message_id)
-        if letter is None:
+        if self.model.letter(message_id) is None:
             return
 
         outcome = self._outcome((AckMessage if is_ack else ReadMessage)(message_id=message_id, agent=name))
 
-        if name not in letter.inboxes:
+        expected = self.model.mark(name, message_id, is_ack=is_ack)
+        if expected == "not_a_recipient":
             assert isinstance(outcome, NotARecipient)
             return
-        was_read, was_acked = letter.inboxes[name]
-        letter.inboxes[name] = (was_read or not is_ack, was_acked or is_ack)
-        assert ((outcome.read_at is not None), (outcome.ack_at is not None)) == letter.inboxes[name]
+        assert ((outcome.read_at is not None), (outcome.ack_at is not None)) == expected
         self._heard(name)
 
     # What time and the machine do.

@@ -12,7 +12,7 @@ from hypercorn.config import Config
 
 from intermute import app
 from intermute.cli.main import main
-from intermute.web.server import Listener, ServerLimits
+from intermute.web.server import LaneFor, Listener, ServerLimits
 
 PROGRAM: Final = str(Path(__file__))
 
@@ -24,9 +24,10 @@ async def serve(
     limits: ServerLimits,
     stop: trio.Event,
     log: Callable[..., None],
+    lanes: LaneFor | None,
     task_status: trio.TaskStatus[list[str]],
 ) -> None:
-    """Serve as `intermute.web.server.serve` does, without its guard."""
+    """Serve as `intermute.web.server.serve` does, without its guard and without a lane of ours."""
     config = Config()
     config.errorlog = None
     config.bind = [f"fd://{os.dup(each.socket_listener.socket.fileno())}" for each in listeners]

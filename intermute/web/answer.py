@@ -31,7 +31,10 @@ class Call:
 
     def header(self, name: str) -> str | None:
         """Return the first header of this name, trimmed, or None."""
-        return next((value.strip() for known, value in self.headers if known == name), None)
+        for known, value in self.headers:  # Asked ten times for each request: a generator takes twice as long.
+            if known == name:
+                return value.strip()
+        return None
 
 
 @dataclass(frozen=True, slots=True)

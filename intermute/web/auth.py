@@ -6,6 +6,7 @@ Local means that the peer is loopback or our Unix socket and no header says that
 import ipaddress
 from collections.abc import Callable
 from dataclasses import dataclass
+from functools import lru_cache
 from pathlib import Path
 from typing import Final
 
@@ -94,8 +95,13 @@ def is_local(peer: Peer, call: Call) -> bool:
         return False
     if peer.is_unix:
         return True
+    return _is_loopback(peer.host or "")
+
+
+@lru_cache(maxsize=1024)
+def _is_loopback(host: str) -> bool:
     try:
-        address = ipaddress.ip_address(peer.host or "")
+        address = ipaddress.ip_address(host)
     except ValueError:
         return False
     mapped = address.ipv4_mapped if isinstance(address, ipaddress.IPv6Address) else None

@@ -77,6 +77,8 @@ class PlainConnection:
         self._worker = trio.CancelScope()
         self._waiting = trio.CancelScope()
         self._deadline_s = inf
+        """By when the next request has to be whole, or to begin."""
+        self._is_plain = True
         self.is_last = False
         """The connection ends after the answer in hand."""
 
@@ -94,9 +96,14 @@ class PlainConnection:
         self._deadline_s = trio.current_time() + self._limits.idle_timeout_s
         try:
             while not (self.is_last and self.is_idle):
-                if self._work is None and self._buffer and not self._advance():
-                    return bytes(self._buffer)
-                if not await self._read_more():
+                # One scope for many requests: its deadline is looked at when it passes, and is moved on then.
+                with trio.CancelScope(deadline=self._next_look_s()) as self._waiting:
+                    while await self._read_more():
+                        pass
+                if not self._waiting.cancelled_caught:
+                    return None if self._is_plain else bytes(self._buffer)
+                if self._work is None and self._deadline_s <= trio.current_time() and not self.is_last:
+                    self._check_begun()
                     return None
         finally:
             self._worker.cancel()
@@ -104,31 +111,34 @@ class PlainConnection:
 
     # ---- reading
 
+    def _next_look_s(self) -> float:
+        """Return when to look whether the peer is too slow; while the worker has something in hand, it is not."""
+        return self._deadline_s if self._work is None else trio.current_time() + self._limits.idle_timeout_s
+
     async def _read_more(self) -> bool:
-        """Wait for more input, or for the worker; False at the end of the connection."""
-        is_full = self._work is not None and len(self._buffer) >= self._limits.receive_bytes
-        data = b""
-        with trio.CancelScope(deadline=inf if self._work is not None else self._deadline_s) as self._waiting:
-            if is_full:
-                await trio.sleep_forever()
-            data = await self._wire.receive()
-            if not data:
-                return False  # Whoever left waits for no answer.
-        if self._waiting.cancelled_caught:
-            # The worker is done, and what has come meanwhile can be looked at; or else it is a deadline.
-            return self.is_last or bool(self._buffer and self._deadline_s > trio.current_time()) or self._is_too_slow()
+        """Take what has come one step further, and wait for more; False where the connection, or its plain part, is over."""
+        if self._work is None:
+            if self._buffer and not self._advance():
+                self._is_plain = False
+                return False
+            if self._deadline_s < self._waiting.deadline:
+                self._waiting.deadline = self._deadline_s
+        if self._work is not None and len(self._buffer) >= self._limits.receive_bytes:
+            await trio.sleep_forever()  # Until the worker is done.
+        data = await self._wire.receive_next()
+        if not data:
+            return False  # Whoever left waits for no answer.
         if not self._buffer and self._work is None:
             self._deadline_s = trio.current_time() + self._limits.head_timeout_s
         self._buffer += data
         return True
 
-    def _is_too_slow(self) -> bool:
-        """Return False for a connection that is merely quiet. Raises: Refused."""
+    def _check_begun(self) -> None:
+        """Let a connection go that is merely quiet. Raises: Refused, where a request has begun."""
         if self._answering is not None:
             raise Refused(408, "body_timeout", f"Send the whole body within {self._limits.body_timeout_s:g} seconds.")
         if self._buffer:
             raise Refused(408, "head_timeout", f"Send the whole head within {self._limits.head_timeout_s:g} seconds.")
-        return False
 
     def _advance(self) -> bool:
         """Go as far as the bytes that are here allow; False where they are not plain."""
@@ -177,13 +187,12 @@ class PlainConnection:
                 answering, body = self._work
                 reply = await answering(body)
                 self.is_last = self.is_last or self._closes
-                await self._wire.send(_as_bytes(reply, is_last=self.is_last))
+                if rest := self._wire.send_now(_as_bytes(reply, is_last=self.is_last)):
+                    await self._wire.send(rest)
                 self._work = None
                 self._deadline_s = trio.current_time() + self._limits.idle_timeout_s
                 if self.is_last or self._buffer:
                     self._waiting.cancel()
-                else:
-                    self._waiting.deadline = self._deadline_s
 
 
 class _HeadParser:

@@ -4,6 +4,7 @@ Rule: no send waits longer than `send_timeout_s` without bytes leaving, and none
 interrupted leaves half a frame behind, so the socket is aborted then.
 """
 
+import os
 import socket
 import struct
 from collections.abc import Callable
@@ -46,6 +47,30 @@ class Wire:
             data = b""
         self._is_eof = not data
         return data
+
+    async def receive_next(self) -> bytes:
+        """Do what `receive` does, for a reader that expects to wait: without asking the socket before it has something."""
+        try:
+            await trio.lowlevel.wait_readable(self._socket)
+            data = os.read(self._socket.fileno(), self._limits.receive_bytes)
+        except BlockingIOError:
+            return await self.receive()
+        except (OSError, trio.ClosedResourceError):
+            data = b""
+        self._is_eof = not data
+        return data
+
+    def send_now(self, data: bytes) -> bytes:
+        """Send what the kernel takes at once, and return the rest, for `send`; all of it while another send is under way."""
+        if not self.is_open or self._lock.locked():
+            return data
+        try:
+            return data[os.write(self._socket.fileno(), data) :]
+        except BlockingIOError:
+            return data
+        except OSError:
+            self.abort()
+            return b""
 
     async def send(self, data: bytes) -> None:
         """Send all of it; do nothing, but for a checkpoint, once the socket is closed.

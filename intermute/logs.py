@@ -20,7 +20,7 @@ WARNINGS: Final = frozenset(
         "storage.full", "storage.ballast_missing", "storage.ballast_failed",
         "project.quarantined", "keys.reload_failed", "keys.readable_by_others",
         "watchdog.found", "request.poisoned", "server.not_loopback", "server.accept_failed", "server.full",
-        "server.crowded", "server.few_descriptors", "server.peer_refused", "connection.stalled",
+        "server.crowded", "server.few_descriptors", "server.peer_refused", "connection.stalled", "live.not_noted",
     }
 )  # fmt: skip
 """Degraded, but served (style.md 36)."""

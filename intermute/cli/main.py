@@ -12,6 +12,7 @@ from intermute.cli.backup import backup, restore
 from intermute.cli.check import check
 from intermute.cli.demo import demo
 from intermute.cli.doctor import doctor
+from intermute.cli.inbox import inbox
 from intermute.cli.options import data_option
 from intermute.cli.quarantine import quarantine
 from intermute.config import DEFAULT_HOST, DEFAULT_PORT, LogFormat, Settings
@@ -31,6 +32,7 @@ _EPILOG = """Examples:
   intermute backup /var/backups/intermute  copy every project while the server runs; `restore` is its return
   intermute quarantine list                which projects are damaged, and how to go on
   intermute check src/a.py                 is it free? For commit hooks and builds
+  intermute inbox --unread-pokes --project acme --agent anna     what no terminal took. For hooks
 
 Exit codes: 0 well, 1 failed, 2 wrong usage, 3 refused to start or unwell, 4 shutdown got stuck, 130 second signal.
 `intermute check` has its own; its --help lists them.
@@ -74,13 +76,14 @@ def cli(context: click.Context) -> None:
     is_flag=True,
     help="Let local callers in without a key although other machines reach --host.",
 )
+@click.option("--no-live", is_flag=True, help="Put no message into a terminal, though tmux is there.")
 @click.option("--log-format", default="text", show_default=True, type=click.Choice([each.value for each in LogFormat]))
 @click.option(
     "--batch-max", default=BATCH_MAX, hidden=True, type=click.IntRange(1, BATCH_MAX), help="Commands in one commit."
 )
 def serve(
     host: str, port: int, data: Path, socket: Path | None, keys_file: Path | None, allow_host: tuple[str, ...],
-    trust_local_callers: bool, log_format: str, batch_max: int,
+    trust_local_callers: bool, no_live: bool, log_format: str, batch_max: int,
 ) -> None:  # fmt: skip
     """Serve until SIGTERM or SIGINT."""
     settings = Settings(
@@ -91,6 +94,7 @@ def serve(
         keys_file=keys_file or keys_path(os.environ),
         allowed_hosts=frozenset(allow_host),
         trusts_local=trust_local_callers,
+        goes_live=not no_live,
         log_format=LogFormat(log_format),
         batch_max=batch_max,
     )
@@ -135,6 +139,7 @@ cli.add_command(backup)
 cli.add_command(check)
 cli.add_command(doctor)
 cli.add_command(demo)
+cli.add_command(inbox)
 cli.add_command(quarantine)
 cli.add_command(restore)
 

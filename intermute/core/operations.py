@@ -22,6 +22,7 @@ from intermute.core.api import (
     forecasts,
     handing_over,
     intents,
+    live,
     messages,
     reservations,
     settings,
@@ -31,6 +32,7 @@ from intermute.core.api import (
 from intermute.core.entities.definition import Kind
 from intermute.core.errors import (
     ActiveSessionConflict,
+    AgentTokenMismatch,
     BadPattern,
     ClaimLimit,
     ContactDeclined,
@@ -47,8 +49,10 @@ from intermute.core.errors import (
     InvalidLivePolicy,
     InvalidPolicy,
     InvalidSessionId,
+    InvalidTmuxTarget,
     InvalidTransport,
     LiveDeliveryFailed,
+    LiveRateLimit,
     MessageIdTaken,
     MetadataRequired,
     NoClaimableTask,
@@ -59,6 +63,7 @@ from intermute.core.errors import (
     PolicyDenied,
     PolicyRequired,
     ProjectRequired,
+    RecipientBusy,
     ReservationConflict,
     ReservationEnded,
     ReservationLimit,
@@ -73,6 +78,7 @@ from intermute.core.errors import (
     TooManyAgents,
     TooManySubscribers,
     TooManyWaiters,
+    TooManyWindows,
     TooMuchInTheWay,
     TransferConflict,
     UnknownAgent,
@@ -83,6 +89,7 @@ from intermute.core.errors import (
     UnknownReference,
     UnknownReservation,
     UnknownTicket,
+    WindowFieldsRequired,
 )
 
 
@@ -204,7 +211,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          routed_by="agent", may_lack_body=True, errors=(UnknownAgent, UnknownContact, ContactLimit)),
     # Messages
     _row("POST", "/api/messages", messages.SendMessage, messages.Sent, project=ProjectRule.NAMED, is_idempotent=False,
-         errors=(ProjectRequired, InvalidTransport, LiveDeliveryFailed, MessageIdTaken, PolicyDenied)),
+         errors=(ProjectRequired, InvalidTransport, LiveDeliveryFailed, LiveRateLimit, RecipientBusy,
+                 MessageIdTaken, PolicyDenied)),
     _row("GET", "/api/messages/{message_id}", messages.GetMessage, messages.MessageView, routed_by="message_id",
          errors=(UnknownMessage,)),
     _row("GET", "/api/messages/{message_id}/recipients", messages.MessageRecipients, messages.RecipientList,
@@ -217,12 +225,20 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          routed_by="message_id", may_lack_body=True, errors=(NotHeld,)),
     _row("POST", "/api/messages/{message_id}/decline", contacts.DeclineMessage, contacts.Declined,
          routed_by="message_id", may_lack_body=True, errors=(NotHeld,)),
+    _row("GET", "/api/inbox/pokes", live.ListPokes, live.PokeList, routed_by="agent"),
+    _row("POST", "/api/inbox/pokes/{message_id}/ack", live.AckPoke, live.PokeAcked, routed_by="message_id",
+         may_lack_body=True),
     _row("GET", "/api/inbox/{agent:path}/held", contacts.ListHeld, contacts.HeldList, routed_by="agent"),
     _row("GET", "/api/inbox/{agent:path}/counts", messages.InboxCounts, messages.Counts, routed_by="agent"),
     _row("GET", "/api/inbox/{agent:path}/stale-acks", messages.StaleAcks, messages.StaleAckPage, routed_by="agent"),
     _row("GET", "/api/inbox/{agent:path}", messages.Inbox, messages.MessagePage, routed_by="agent"),
     _row("GET", "/api/threads", messages.Threads, messages.ThreadList, routed_by="agent"),
     _row("GET", "/api/threads/{thread_id:path}", messages.Thread, messages.ThreadPage),
+    # Windows
+    _row("POST", "/api/windows", live.RegisterWindow, live.WindowView, routed_by="agent_id",
+         errors=(WindowFieldsRequired, InvalidTmuxTarget, AgentTokenMismatch, TooManyWindows)),
+    _row("GET", "/api/windows", live.ListWindows, live.WindowList),
+    _row("DELETE", "/api/windows/{window_uuid}", live.ExpireWindow, live.Expired),
     # Reservations
     _row("POST", "/api/reservations", reservations.Reserve, reservations.ReservationView, status=201, sdk_status=200,
          others=((reservations.RepeatedReservation, 200), (reservations.Waiting, 202)), is_idempotent=False,

@@ -56,9 +56,17 @@ from intermute.core.errors.entities import (
     UnknownReference,
 )
 from intermute.core.errors.intents import IntentLimit, IntentOver, UnknownIntent
+from intermute.core.errors.live import (
+    AgentTokenMismatch,
+    InvalidTmuxTarget,
+    LiveDeliveryFailed,
+    LiveRateLimit,
+    RecipientBusy,
+    TooManyWindows,
+    WindowFieldsRequired,
+)
 from intermute.core.errors.messages import (
     InvalidTransport,
-    LiveDeliveryFailed,
     MessageIdTaken,
     NotARecipient,
     UnknownMessage,
@@ -106,6 +114,7 @@ __all__ = [
     "ActiveSessionConflict",
     "AgentHeaderMissing",
     "AgentIdentityMismatch",
+    "AgentTokenMismatch",
     "BadPattern",
     "BodyTooLarge",
     "BrowserRefused",
@@ -129,8 +138,10 @@ __all__ = [
     "InvalidProject",
     "InvalidRequest",
     "InvalidSessionId",
+    "InvalidTmuxTarget",
     "InvalidTransport",
     "LiveDeliveryFailed",
+    "LiveRateLimit",
     "MalformedJson",
     "MessageIdTaken",
     "MetadataRequired",
@@ -149,6 +160,7 @@ __all__ = [
     "ProjectParked",
     "ProjectQuarantined",
     "ProjectRequired",
+    "RecipientBusy",
     "ReplyNotKept",
     "ReservationConflict",
     "ReservationEnded",
@@ -171,6 +183,7 @@ __all__ = [
     "TooManyProjects",
     "TooManySubscribers",
     "TooManyWaiters",
+    "TooManyWindows",
     "TooMuchInTheWay",
     "TooSlow",
     "TransferConflict",
@@ -185,4 +198,5 @@ __all__ = [
     "UnknownRoute",
     "UnknownTicket",
     "UnsupportedMediaType",
+    "WindowFieldsRequired",
 ]

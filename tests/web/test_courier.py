@@ -265,6 +265,29 @@ async def test_repeat_under_a_key_puts_nothing_in_again(tmp_path: Path, autojump
         assert (first.is_repeat, again.is_repeat, len(place.terminals.heard)) == (False, True, 1)
 
 
+@pytest.mark.parametrize("transport", ["live", "both"])
+@pytest.mark.parametrize("is_keyed", [True, False], ids=["under a key", "under an id"])
+async def test_repeat_while_it_is_under_way_puts_nothing_in_again(
+    tmp_path: Path, autojump_clock: MockClock, transport: str, is_keyed: bool
+) -> None:
+    """An impatient sender is answered at once, and the terminal has the message one time."""
+    async with street(tmp_path) as place, trio.open_nursery() as nursery:
+        place.terminals.doing["ben"] = partial(trio.sleep, 1)
+        message_id = None if is_keyed else "m1"
+        command = SendMessage(sender="anna", to=["ben"], transport=transport, body="hi", id=message_id)
+        once = Once.of("k", LOCAL, command, lambda view: Reply(200, msgspec.json.encode(view))) if is_keyed else None
+        send = partial(place.send, "ben", transport=transport, once=once, id=message_id)
+        nursery.start_soon(send)
+        await trio.sleep(0.5)
+        began_s = trio.current_time()
+
+        await send()
+
+        assert trio.current_time() == began_s
+        await trio.sleep(2)
+        assert len(place.terminals.heard) == 1
+
+
 async def test_without_a_terminal_nothing_is_reached(tmp_path: Path, autojump_clock: MockClock) -> None:
     """A server that was told to put nothing into terminals says so at once, and both goes on to reach the inbox."""
     async with street(tmp_path, has_terminals=False) as place:

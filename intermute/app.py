@@ -1,8 +1,8 @@
 """The composition root: builds everything, supervises it, and takes it down in order. The only place that wires.
 
-Tree: `intermute` supervises one child for each open project (parks), `web` (escalates), `watchdog`, `loop-guard`, `sweeper`,
-`quarantine` and, once, `diagnosis`. Shutdown: stop accepting and finish what was accepted, close the sockets with 1001, let
-the actors finish the batch in hand, checkpoint and close the files. Source: design.md 5, hazards.md 13 to 18.
+Tree: `intermute` supervises one child for each open project (parks), `web` (escalates), `watchdog`, `loop-guard`, `courier`,
+`sweeper`, `quarantine` and, once, `diagnosis`. Shutdown: stop accepting and finish what was accepted, close the sockets with
+1001, let the actors finish the batch in hand, checkpoint and close the files. Source: design.md 5, hazards.md 13 to 18.
 """
 
 import dataclasses
@@ -32,6 +32,7 @@ from intermute.store.directory import DataDirectory, DirectoryRefused
 from intermute.store.hop import thread_hop
 from intermute.store.migrate import known_migrations
 from intermute.web.auth import KeyRing
+from intermute.web.courier import Courier
 from intermute.web.fast_lane import FastLane
 from intermute.web.front import Front
 from intermute.web.gate import Gate
@@ -41,6 +42,7 @@ from intermute.web.lane import build_app
 from intermute.web.server import Listener, ListenError, ServerLimits, open_tcp_listener, open_unix_listener, serve
 from intermute.web.sockets import Sockets
 from intermute.web.system import Surroundings
+from intermute.web.tmux import Tmux
 from supervisor import (
     Child,
     ChildEscalated,
@@ -251,12 +253,14 @@ async def _supervise(
 ) -> None:
     async with open_supervisor(partial(_log_state, log)) as supervisor:
         registry = _registry(settings, directory, supervisor, log)
+        courier = Courier(registry, Tmux() if settings.goes_live else None, log)
         front = Front(
             registry,
             KeyRing(settings.keys_file, keys, trio.current_time, log, may_trust_local=_may_trust(settings, listeners)),
             Gate(settings.allowed_hosts),
             Surroundings(registry, HealthReport(registry, supervisor)),
             log,
+            courier,
         )
         web_done = trio.Event()
         bounds = _server_limits(log)
@@ -292,7 +296,11 @@ async def _supervise(
                 name="web", main=web, restart=Restart.TRANSIENT, max_restarts=0, on_exhausted=OnExhausted.ESCALATE
             )
         )
-        parts: dict[str, Callable[[Child], Awaitable[object]]] = {"watchdog": watchdog, "loop-guard": guard.run}
+        parts: dict[str, Callable[[Child], Awaitable[object]]] = {
+            "watchdog": watchdog,
+            "loop-guard": guard.run,
+            "courier": courier.run,
+        }
         for name, main in (parts | registry.parts()).items():
             await supervisor.start(ChildSpec(name=name, main=main))
         supervisor.spawn(ChildSpec(name="diagnosis", main=partial(_diagnose, registry, log), restart=Restart.TEMPORARY))

@@ -41,5 +41,7 @@ class Settings:
     allowed_hosts: frozenset[str] = field(default_factory=frozenset)
     trusts_local: bool = False
     """Local callers need no key, even where other machines reach the address (guarantees.md T4)."""
+    goes_live: bool = True
+    """Live messages are put into terminals, by tmux."""
     batch_max: int = BATCH_MAX
     """Commands in one commit; 1 is one commit a request, which only the benchmark wants."""

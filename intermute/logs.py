@@ -21,6 +21,7 @@ WARNINGS: Final = frozenset(
         "project.quarantined", "keys.reload_failed", "keys.readable_by_others",
         "watchdog.found", "request.poisoned", "server.not_loopback", "server.accept_failed", "server.full",
         "server.crowded", "server.few_descriptors", "server.peer_refused", "connection.stalled", "retention.failed",
+        "live.not_noted",
     }
 )  # fmt: skip
 """Degraded, but served (style.md 36)."""

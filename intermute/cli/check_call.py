@@ -1,4 +1,4 @@
-"""The call behind `intermute check`: standard library only, a short timeout, and a remedy for whatever goes wrong."""
+"""Calls from the command line: standard library only, a short timeout, and a remedy for whatever goes wrong."""
 
 import http.client
 from collections.abc import Mapping
@@ -36,7 +36,7 @@ class Service:
 
     def check(self, fields: Mapping[str, object]) -> Checked:
         """Return the answer to one check. Raises: NoVerdict; click.UsageError, where what is asked cannot be meant."""
-        status, content = self._exchange(_PATH, msgspec.json.encode(fields))
+        status, content = self.exchange("POST", _PATH, msgspec.json.encode(fields))
         if status == http.client.OK:
             try:
                 return msgspec.json.decode(content, type=Checked)
@@ -46,7 +46,7 @@ class Service:
 
     def post(self, path: str, fields: Mapping[str, object]) -> bytes:
         """Return the body of a good answer. Raises: NoVerdict; click.UsageError, where what is asked cannot be meant."""
-        status, content = self._exchange(path, msgspec.json.encode(fields))
+        status, content = self.exchange("POST", path, msgspec.json.encode(fields))
         if status == http.client.OK:
             return content
         raise self._refusal(status, content)
@@ -66,7 +66,8 @@ class Service:
             )
         return NoVerdict(f"{self.url} answered {status}: {said or f'that is not Intermute; {_URL_REMEDY}'}")
 
-    def _exchange(self, path: str, body: bytes) -> tuple[int, bytes]:
+    def exchange(self, method: str, path: str, body: bytes | None) -> tuple[int, bytes]:
+        """Return status and body of the answer to one call. Raises: NoVerdict, where there is none."""
         parts = urlsplit(self.url)
         kind = http.client.HTTPSConnection if parts.scheme == "https" else http.client.HTTPConnection
         connection = kind(parts.hostname or "", parts.port or _PORTS[parts.scheme], timeout=self.timeout_s)
@@ -74,7 +75,7 @@ class Service:
         if self.key:
             headers["Authorization"] = f"Bearer {self.key}"
         try:
-            connection.request("POST", parts.path.rstrip("/") + path, body, headers)
+            connection.request(method, parts.path.rstrip("/") + path, body, headers)
             answer = connection.getresponse()
             content = answer.read(_ANSWER_BYTES_MAX)
         except TimeoutError:

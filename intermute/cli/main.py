@@ -12,6 +12,7 @@ from intermute.cli.backup import backup, restore
 from intermute.cli.check import check
 from intermute.cli.demo import demo
 from intermute.cli.doctor import doctor
+from intermute.cli.inbox import inbox
 from intermute.cli.options import data_option
 from intermute.cli.quarantine import quarantine
 from intermute.cli.retention import retention
@@ -33,6 +34,7 @@ _EPILOG = """Examples:
   intermute quarantine list                which projects are damaged, and how to go on
   intermute retention --project acme --keep-days 30 --dry-run   what would be trimmed?
   intermute check src/a.py                 is it free? For commit hooks and builds
+  intermute inbox --unread-pokes --project acme --agent anna     what no terminal took. For hooks
 
 Exit codes: 0 well, 1 failed, 2 wrong usage, 3 refused to start or unwell, 4 shutdown got stuck, 130 second signal.
 `intermute check` has its own; its --help lists them.
@@ -80,13 +82,14 @@ def cli(context: click.Context) -> None:
     "--lane", default="fast", show_default=True, type=click.Choice([each.value for each in LaneName]),
     help="Answer plain requests without a framework, or everything through Quart.",
 )  # fmt: skip
+@click.option("--no-live", is_flag=True, help="Put no message into a terminal, though tmux is there.")
 @click.option("--log-format", default="text", show_default=True, type=click.Choice([each.value for each in LogFormat]))
 @click.option(
     "--batch-max", default=BATCH_MAX, hidden=True, type=click.IntRange(1, BATCH_MAX), help="Commands in one commit."
 )
 def serve(
     host: str, port: int, data: Path, socket: Path | None, keys_file: Path | None, allow_host: tuple[str, ...],
-    trust_local_callers: bool, lane: str, log_format: str, batch_max: int,
+    trust_local_callers: bool, no_live: bool, lane: str, log_format: str, batch_max: int,
 ) -> None:  # fmt: skip
     """Serve until SIGTERM or SIGINT."""
     settings = Settings(
@@ -98,6 +101,7 @@ def serve(
         allowed_hosts=frozenset(allow_host),
         trusts_local=trust_local_callers,
         lane=LaneName(lane),
+        goes_live=not no_live,
         log_format=LogFormat(log_format),
         batch_max=batch_max,
     )
@@ -142,6 +146,7 @@ cli.add_command(backup)
 cli.add_command(check)
 cli.add_command(doctor)
 cli.add_command(demo)
+cli.add_command(inbox)
 cli.add_command(quarantine)
 cli.add_command(restore)
 cli.add_command(retention)

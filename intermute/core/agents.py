@@ -5,6 +5,7 @@ has been silent for `limits.AGENT_SILENCE_S`; a token binds a caller to its agen
 """
 
 import hashlib
+import math
 import uuid
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
@@ -41,6 +42,8 @@ class Agent:
     last_seen_us: Micros
     heard_s: float
     focus_state: FocusState = FocusState.UNKNOWN
+    focus_heard_s: float = -math.inf
+    """The monotonic time at which it said so; long ago, if it was in another process of ours."""
     contact_policy: ContactPolicy | None = ASYNC_DEFAULT
     """From whom it takes messages; None where what is stored cannot be read."""
     live_contact_policy: ContactPolicy | None = LIVE_DEFAULT

@@ -134,6 +134,28 @@ SHARED_WORK_STEPS_MAX: Final = (
     5_000  # names tried to find who works where the sender does; 10 ms (2 us each, measured).
 )
 
+# Live delivery
+FOCUS_FRESH_S: Final = (
+    90  # seconds a focus state counts; a heartbeat a minute renews it. The original's 2 s nobody meets.
+)
+LIVE_TRIES_MAX: Final = 10  # messages of one sender for one terminal within the next; contract.md 1.3.
+LIVE_TRIES_WITHIN_S: Final = 60  # seconds; contract.md 1.3.
+LIVE_PAIRS_MAX: Final = (
+    10_000  # pairs of sender and recipient whose tries are remembered before old ones are forgotten.
+)
+LIVE_RECIPIENTS_MAX: Final = 10  # terminals that one message is put into; each takes four calls of tmux. A guess.
+LIVE_BODY_CHARS_MAX: Final = (
+    16 * 1024
+)  # characters that are put into a terminal; more is nothing to read there. A guess.
+INJECT_WITHIN_S: Final = 1.5  # seconds for all terminals of one message; its sender waits for 2 s at most.
+NOTE_WITHIN_S: Final = 0.4  # seconds after that in which the sender also waits until the result is stored.
+INJECTIONS_AT_ONCE: Final = 8  # messages that are put into terminals at the same time, of all projects. A guess.
+INJECTIONS_WAITING_MAX: Final = 64  # messages that wait for that; with 8 at once and 20 ms each the last has its turn.
+POKE_STALE_S: Final = 10  # seconds after which a poke that was being put into a terminal is shown as any other.
+POKES_PER_AGENT_MAX: Final = 100  # messages that wait to be shown to one agent; they are in its inbox as well.
+POKES_PER_PROJECT_MAX: Final = 10_000  # of those, of all agents; their ids are kept in memory.
+WINDOWS_PER_PROJECT_MAX: Final = 1_000  # windows, closed ones included; they are kept in memory. A guess, revisit.
+
 # Liveness
 AGENT_SILENCE_S: Final = 5 * 60  # seconds without a sign of life until an agent counts as gone; contract.md 6.1.
 HEARTBEAT_S: Final = 60  # seconds between two heartbeats, as docs/api.md advises.

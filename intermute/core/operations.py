@@ -23,6 +23,7 @@ from intermute.core.api import (
     forecasts,
     handing_over,
     intents,
+    live,
     messages,
     reservations,
     retention,
@@ -34,6 +35,7 @@ from intermute.core.api import (
 from intermute.core.entities.definition import Kind
 from intermute.core.errors import (
     ActiveSessionConflict,
+    AgentTokenMismatch,
     BadPattern,
     BroadcastLimit,
     ClaimLimit,
@@ -52,8 +54,10 @@ from intermute.core.errors import (
     InvalidLivePolicy,
     InvalidPolicy,
     InvalidSessionId,
+    InvalidTmuxTarget,
     InvalidTransport,
     LiveDeliveryFailed,
+    LiveRateLimit,
     MessageIdTaken,
     MetadataRequired,
     NoClaimableTask,
@@ -64,6 +68,7 @@ from intermute.core.errors import (
     PolicyDenied,
     PolicyRequired,
     ProjectRequired,
+    RecipientBusy,
     ReservationConflict,
     ReservationEnded,
     ReservationLimit,
@@ -78,6 +83,7 @@ from intermute.core.errors import (
     TooManyAgents,
     TooManySubscribers,
     TooManyWaiters,
+    TooManyWindows,
     TooMuchInTheWay,
     TransferConflict,
     UnknownAgent,
@@ -88,6 +94,7 @@ from intermute.core.errors import (
     UnknownReference,
     UnknownReservation,
     UnknownTicket,
+    WindowFieldsRequired,
 )
 
 
@@ -209,7 +216,8 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          routed_by="agent", may_lack_body=True, errors=(UnknownAgent, UnknownContact, ContactLimit)),
     # Messages
     _row("POST", "/api/messages", messages.SendMessage, messages.Sent, project=ProjectRule.NAMED, is_idempotent=False,
-         errors=(ProjectRequired, InvalidTransport, LiveDeliveryFailed, MessageIdTaken, PolicyDenied)),
+         errors=(ProjectRequired, InvalidTransport, LiveDeliveryFailed, LiveRateLimit, RecipientBusy,
+                 MessageIdTaken, PolicyDenied)),
     _row("POST", "/api/broadcast", broadcasts.Broadcast, broadcasts.Broadcasted, project=ProjectRule.NAMED,
          is_idempotent=False, errors=(ProjectRequired, MessageIdTaken, BroadcastLimit)),
     _row("GET", "/api/topics/{project}/{topic:path}", broadcasts.Topic, messages.MessagePage),
@@ -226,6 +234,9 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          routed_by="message_id", may_lack_body=True, errors=(NotHeld,)),
     _row("POST", "/api/messages/{message_id}/decline", contacts.DeclineMessage, contacts.Declined,
          routed_by="message_id", may_lack_body=True, errors=(NotHeld,)),
+    _row("GET", "/api/inbox/pokes", live.ListPokes, live.PokeList, routed_by="agent"),
+    _row("POST", "/api/inbox/pokes/{message_id}/ack", live.AckPoke, live.PokeAcked, routed_by="message_id",
+         may_lack_body=True),
     _row("GET", "/api/inbox/{agent:path}/held", contacts.ListHeld, contacts.HeldList, routed_by="agent"),
     _row("GET", "/api/inbox/{agent:path}/counts", messages.InboxCounts, messages.Counts, routed_by="agent"),
     _row("GET", "/api/inbox/{agent:path}/stale-acks", messages.StaleAcks, messages.StaleAckPage, routed_by="agent"),
@@ -233,6 +244,11 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          errors=(TooManySubscribers,)),
     _row("GET", "/api/threads", messages.Threads, messages.ThreadList, routed_by="agent"),
     _row("GET", "/api/threads/{thread_id:path}", messages.Thread, messages.ThreadPage),
+    # Windows
+    _row("POST", "/api/windows", live.RegisterWindow, live.WindowView, routed_by="agent_id",
+         errors=(WindowFieldsRequired, InvalidTmuxTarget, AgentTokenMismatch, TooManyWindows)),
+    _row("GET", "/api/windows", live.ListWindows, live.WindowList),
+    _row("DELETE", "/api/windows/{window_uuid}", live.ExpireWindow, live.Expired),
     # Reservations
     _row("POST", "/api/reservations", reservations.Reserve, reservations.ReservationView, status=201, sdk_status=200,
          others=((reservations.RepeatedReservation, 200), (reservations.Waiting, 202)), is_idempotent=False,

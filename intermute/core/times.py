@@ -5,6 +5,7 @@ Nothing here looks at a clock; `project/clock.py` does.
 
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from email.utils import format_datetime
 
 from intermute.core.ids import Micros
 
@@ -30,6 +31,11 @@ def rfc3339(at_us: Micros) -> str:
 def rfc3339_seconds(at_us: Micros) -> str:
     """Return the instant to the second, as the original prints agents and thread summaries (contract.md 0.3)."""
     return datetime.fromtimestamp(at_us // SECOND_US, UTC).strftime("%Y-%m-%dT%H:%M:%SZ")
+
+
+def http_date(at_us: Micros) -> str:
+    """Return the instant as HTTP writes dates, in which the original has those of pokes (contract.md 0.3)."""
+    return format_datetime(datetime.fromtimestamp(at_us // SECOND_US, UTC), usegmt=True)
 
 
 def sortable(text: str) -> str:

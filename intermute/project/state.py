@@ -14,6 +14,7 @@ from intermute.core.contact_book import ContactBook
 from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.core.intents import Intent, IntentBook
 from intermute.core.lease_book import LeaseBook
+from intermute.core.live import LiveRates, PokeBook, WindowBook
 from intermute.core.once import KeptReplies
 from intermute.core.rates import SlidingWindow
 from intermute.core.reservation import Reservation
@@ -26,6 +27,7 @@ from intermute.store import agents as agent_rows
 from intermute.store import contacts as contact_rows
 from intermute.store import intents as intent_rows
 from intermute.store import kept_replies
+from intermute.store import live as live_rows
 from intermute.store import reservations as reservation_rows
 from intermute.store import settings as setting_rows
 from intermute.store import symbols as symbol_rows
@@ -56,6 +58,9 @@ class ProjectState:
     _symbols_before: tuple[SymbolIndex | None] | None = None
     task_claims: TaskClaims = field(default_factory=TaskClaims)
     contacts: ContactBook = field(default_factory=ContactBook)
+    windows: WindowBook = field(default_factory=WindowBook)
+    pokes: PokeBook = field(default_factory=PokeBook)
+    live_rates: LiveRates = field(default_factory=LiveRates)
     kept: KeptReplies = field(default_factory=KeptReplies)
     unread: dict[AgentId, int] = field(default_factory=dict)
     """How many messages registered agents have not read, as it is stored; who has read all is not there."""
@@ -165,7 +170,13 @@ class ProjectState:
 def _with_life_of(current: Agent | None, stored: Agent) -> Agent:
     if current is None:
         return stored
-    return replace(stored, heard_s=current.heard_s, last_seen_us=current.last_seen_us, focus_state=current.focus_state)
+    return replace(
+        stored,
+        heard_s=current.heard_s,
+        last_seen_us=current.last_seen_us,
+        focus_state=current.focus_state,
+        focus_heard_s=current.focus_heard_s,
+    )
 
 
 def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous: ProjectState | None) -> ProjectState:
@@ -194,6 +205,11 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
         state.contacts.put(contact)
     for held in contact_rows.load_held(connection):
         state.contacts.hold(held)
+    for window in live_rows.windows(connection):
+        state.windows.put(window)
+    for poke in live_rows.pokes(connection):
+        state.pokes.add(*poke)
+    state.live_rates = previous.live_rates if previous else LiveRates()
 
     def heard_s(agent_id: AgentId, last_seen_us: Micros) -> float:
         known = previous.agents.find(agent_id) if previous else None
@@ -209,7 +225,7 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
         known = previous.agents.find(agent.id) if previous else None
         if known is not None:  # Heartbeats that the disk has not seen yet must not be lost with the old memory.
             agent.last_seen_us = max(agent.last_seen_us, known.last_seen_us)
-            agent.focus_state = known.focus_state
+            agent.focus_state, agent.focus_heard_s = known.focus_state, known.focus_heard_s
             state.unflushed_heartbeats.add(agent.id)
         state.agents.put(agent)
     return state

@@ -18,6 +18,7 @@ from intermute.core.entities.values import referred_ids
 from intermute.core.events import Event, EventType
 from intermute.core.ids import AgentId, Micros, ProjectName, RandomBits, ReservationId, mint_id
 from intermute.core.intents import ACTIVE, Intent
+from intermute.core.live import PokeResult
 from intermute.core.messages import Message, Receipt
 from intermute.core.once import KeptReply, Once, Reply
 from intermute.core.times import Now
@@ -59,6 +60,8 @@ class Facts:
 
     messages: dict[str, Message | None] = field(default_factory=dict)
     receipts: dict[str, dict[AgentId, Receipt]] = field(default_factory=dict)
+    poke_results: dict[str, dict[AgentId, PokeResult | None]] = field(default_factory=dict)
+    """By message: what became of it in terminals, where it went nowhere else."""
     threads: dict[str, dict[str, Parties]] = field(default_factory=dict)
     """By thread and message: between whom its last messages went."""
     reservations: dict[str, ReservationRow | None] = field(default_factory=dict)

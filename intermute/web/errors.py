@@ -24,6 +24,8 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.MetadataRequired: 400,
     errors.InvalidTransport: 400,
     errors.PolicyRequired: 400,
+    errors.WindowFieldsRequired: 400,
+    errors.InvalidTmuxTarget: 400,
     errors.InvalidPolicy: 400,
     errors.InvalidLivePolicy: 400,
     errors.BadPattern: 400,
@@ -37,6 +39,7 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.ForceReleaseRefused: 403,
     errors.NotARecipient: 403,
     errors.PolicyDenied: 403,
+    errors.AgentTokenMismatch: 403,
     errors.ContactDeclined: 403,
     errors.UnknownRoute: 404,
     errors.UnknownAgent: 404,
@@ -83,6 +86,8 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.TooManyWaiters: 429,
     errors.IntentLimit: 429,
     errors.ContactLimit: 429,
+    errors.LiveRateLimit: 429,
+    errors.TooManyWindows: 429,
     errors.ClaimLimit: 429,
     errors.TooManyIdempotencyKeys: 429,
     errors.BroadcastLimit: 429,
@@ -98,6 +103,7 @@ STATUS: Final[Mapping[type[DomainError], int]] = {
     errors.ProjectQuarantined: 503,
     errors.ShuttingDown: 503,
     errors.LiveDeliveryFailed: 503,
+    errors.RecipientBusy: 503,
     errors.StorageFull: 507,
 }
 

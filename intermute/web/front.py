@@ -13,6 +13,7 @@ from typing import Any, Final
 import msgspec
 
 from intermute.core import limits
+from intermute.core.api.messages import SendMessage
 from intermute.core.errors import (
     BodyTooLarge,
     DomainError,
@@ -27,6 +28,7 @@ from intermute.core.errors import (
 )
 from intermute.core.fences import HeldFence
 from intermute.core.ids import DEFAULT_PROJECT, ProjectName, normal_project_name
+from intermute.core.live import Transport
 from intermute.core.once import Once, Reply
 from intermute.core.operations import Operation, ProjectRule
 from intermute.core.pages import page_size
@@ -35,6 +37,7 @@ from intermute.project.registry import Registry
 from intermute.web.accept import prefers_text
 from intermute.web.answer import Answer, Call
 from intermute.web.auth import KeyRing, Principal, authenticate
+from intermute.web.courier import Courier
 from intermute.web.decode import decode
 from intermute.web.errors import answered
 from intermute.web.gate import Gate
@@ -45,6 +48,7 @@ from intermute.web.system import SYSTEM, Surroundings
 UNREAD_HEADER: Final = "X-Unread"
 """How many messages the calling agent has not read, on every answer of its project that it gets."""
 _TIMES: Final = frozenset({"last_seen", "created_at", "updated_at", "started_at"})
+_LIVE: Final = frozenset({Transport.LIVE, Transport.BOTH})
 _ROW_COUNT: Final = re.compile(r"[0-9]{1,9}")
 
 
@@ -52,9 +56,17 @@ class Front:
     """Everything between a lane and the projects."""
 
     def __init__(
-        self, registry: Registry, keys: KeyRing, gate: Gate, surroundings: Surroundings, log: Callable[..., None]
+        self,
+        registry: Registry,
+        keys: KeyRing,
+        gate: Gate,
+        surroundings: Surroundings,
+        log: Callable[..., None],
+        courier: Courier | None = None,
     ) -> None:
+        """Args: courier: carries live messages; without it no terminal is reached."""
         self.registry = registry
+        self._courier = courier or Courier(registry, None, log)
         self._keys, self._gate, self._surroundings, self._log = keys, gate, surroundings, log
 
     def judge(self, call: Call) -> DomainError | None:
@@ -118,7 +130,10 @@ class Front:
         project = asker.project = await self.project_for(operation, question, principal)
         if system is not None:
             return await system(question, project, principal, self._surroundings)
-        return await self.registry.answer(project, question, principal.caller, once, fences)
+        reply = await self.registry.answer(project, question, principal.caller, once, fences)
+        if isinstance(question, SendMessage) and question.transport in _LIVE:
+            return await self._courier.deliver(project, question, reply)
+        return reply
 
     async def project_for(
         self, operation: Operation, question: Any, principal: Principal

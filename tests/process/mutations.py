@@ -101,6 +101,26 @@ def _held(how: str) -> Scene:
     return scene
 
 
+def _window(client: httpx.Client, project: str) -> Sending:
+    anna = register(client, project, "anna")
+    body = {"project": project, "window_uuid": "w1", "agent_id": anna["agent_id"], "registration_token": anna["token"]}
+    return Sending("POST", "/api/windows", body, ("/api/windows", {**body, "tmux_target": "main"}))
+
+
+def _expire(client: httpx.Client, project: str) -> Sending:
+    _window(client, project).send(client, None)
+    path = f"/api/windows/{{}}?project={project}"
+    return Sending("DELETE", path.format("w1"), None, (path.format("w2"), None))
+
+
+def _poke(client: httpx.Client, project: str) -> Sending:
+    ben = register(client, project, "ben")["agent_id"]
+    good(client.put(f"/api/agents/{ben}/policy", json={"live_contact_policy": "open"}))
+    sent = send(client, project, "anna", ["ben"], transport="both")
+    path = f"/api/inbox/pokes/{sent['message_id']}/ack"
+    return Sending("POST", path, {"agent": "ben", "project": project}, (path, {"agent": "carl", "project": project}))
+
+
 def _marking(how: str) -> Scene:
     def scene(client: httpx.Client, project: str) -> Sending:
         sent = send(client, project, "anna", ["ben", "carl"])["message_id"]
@@ -236,6 +256,9 @@ MUTATIONS: Final[Mapping[str, Scene]] = {
     "POST /api/agents/{agent}/contacts/{other}/decline": _contact("POST", "/decline"),
     "POST /api/messages/{message_id}/approve": _held("approve"),
     "POST /api/messages/{message_id}/decline": _held("decline"),
+    "POST /api/windows": _window,
+    "DELETE /api/windows/{window_uuid}": _expire,
+    "POST /api/inbox/pokes/{message_id}/ack": _poke,
     "POST /api/messages": _posting(
         "/api/messages", {"from": "anna", "to": ["ben"]}, {"from": "anna", "to": ["ben"], "body": "x"}
     ),

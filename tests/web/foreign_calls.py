@@ -18,7 +18,7 @@ from intermute.web.decode import fields_of
 
 NAMES: Final[Mapping[str, str]] = {
     "agent": "agent", "agent_id": "agent", "from": "agent", "to": "agent", "cc": "other_agent", "bcc": "other_agent",
-    "other": "other_agent",
+    "other": "other_agent", "window_uuid": "window", "target_window_uuid": "window", "registration_token": "token",
     "reservation_id": "reservation", "ticket": "ticket", "fence": "fence", "intent_id": "intent",
     "message_id": "message", "thread_id": "thread", "idempotency_key": "idempotency", "session_id": "session",
     "token": "token", "commit": "commit", "spec_id": "spec", "spec": "spec", "epic_id": "epic", "epic": "epic",
@@ -30,7 +30,7 @@ NAMES: Final[Mapping[str, str]] = {
 PLAIN: Final = frozenset(
     {
         "status", "limit", "capability", "capabilities", "metadata", "active", "repo", "active_bead_id", "focus_state",
-        "body", "subject", "topic", "importance", "transport", "target_window_uuid", "ack_required", "attachments",
+        "body", "subject", "topic", "importance", "transport", "ack_required", "attachments",
         "ttl_seconds", "ttl_minutes", "unread", "patterns", "glob_patterns", "paths", "address", "addresses", "targets",
         "exclusive", "shared", "mode", "op", "operation", "branch", "worktree", "reason", "on_conflict", "wait_seconds",
         "partial", "if_silent_seconds", "detail", "ensure_reservation", "state", "branch_policy", "include", "plan",
@@ -39,7 +39,7 @@ PLAIN: Final = frozenset(
         "entry_point", "exit_point", "steps", "success_criteria", "error_recovery", "version", "created_at", "updated_at",
         "started_at", "claimed_at", "cascade", "archive", "archive_trimmed", "dry_run", "retention", "rules",
         "include_stale", "q",
-        "policy", "live_contact_policy", "on_denied",
+        "policy", "live_contact_policy", "on_denied", "display_name", "tmux_target",
     }
 )  # fmt: skip
 """Fields that name nothing."""
@@ -48,6 +48,8 @@ _OF_HELD: Final[Mapping[str, Mapping[str, str]]] = {
     "ApproveMessage": {"message_id": "held_message", "agent": "shy_agent"},
     "DeclineMessage": {"message_id": "declined_message", "agent": "shy_agent"},
     "ListHeld": {"agent": "shy_agent"},
+    "ListPokes": {"agent": "shy_agent"},
+    "AckPoke": {"message_id": "poke", "agent": "shy_agent"},
 }
 _PLAN: Final = {"plan": [{"step": "s1", "agent_id": "{agent}", "path_pattern": "plan/x"}]}
 _REQUIRED: Final[Mapping[str, Mapping[str, Any]]] = {
@@ -55,6 +57,9 @@ _REQUIRED: Final[Mapping[str, Mapping[str, Any]]] = {
     "MergeMetadata": {"metadata": {"a": "b"}},
     "SetPolicy": {"policy": "contacts_only"},
     "PutPolicy": {"policy": "auto"},
+    "RegisterWindow": {"window_uuid": "{window}", "agent_id": "{agent}", "registration_token": "{token}"},
+    "ListPokes": {"agent": "{shy_agent}"},
+    "AckPoke": {"agent": "{shy_agent}"},
     "ApproveMessage": {"agent": "{shy_agent}"},
     "DeclineMessage": {"agent": "{shy_agent}"},
     "SendMessage": {"from": "{agent}", "to": ["{other_agent}"], "body": "hello"},

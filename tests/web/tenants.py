@@ -191,6 +191,19 @@ async def furnish(place: Town, project: str, seed: int) -> Ids:
     kept = {"project": project, "from": ulf, "to": [shy["agent_id"]], "on_denied": "hold", "body": found["secret"]}
     for held in ("", "-declined", "-kept"):
         await act(project, "POST", "/api/messages", {**kept, "id": f"held-{seed}{held}"})
+    window = {
+        "project": project,
+        "window_uuid": f"window-{seed}",
+        "agent_id": una,
+        "registration_token": agent["token"],
+    }
+    await act(project, "POST", "/api/windows", {**window, "tmux_target": f"secret-{seed}:0.1"})
+    live = {"live_contact_policy": "open"}
+    await act(project, "PUT", f"/api/agents/{shy['agent_id']}/policy", live)
+    for poke in ("", "-kept"):
+        deferred = {**kept, "transport": "both", "id": f"poke-{seed}{poke}"}
+        await act(project, "POST", "/api/messages", deferred)
+    found |= {"window": window["window_uuid"], "poke": f"poke-{seed}"}
     pattern = f"{found['secret']}/**"
     wish = {"agent_id": una, "path_pattern": pattern, "exclusive": True, "idempotency_key": found["idempotency"]}
     held = await act(project, "POST", "/api/reservations", wish)

@@ -308,12 +308,12 @@ def test_message_keeps_metadata_and_attachments(client: httpx.Client, project: s
 
 
 def test_transport_of_the_original_is_answered_in_its_words(client: httpx.Client, project: str) -> None:
-    """An unknown transport is 400 `invalid transport`; live is 503 `delivery_failed`, since there is no terminal."""
+    """An unknown transport is 400 `invalid transport`; live to a stranger is denied, since live policies are of contacts only."""
     body = {"project": project, "from": "a1", "to": ["b1"]}
 
     wrong = refusal(client.post("/api/messages", json={**body, "transport": "pigeon"}), 400)
-    live = refusal(client.post("/api/messages", json={**body, "transport": "live"}), 503, "delivery_failed")
+    live = refusal(client.post("/api/messages", json={**body, "transport": "live"}), 403, "policy_denied")
 
     assert wrong["error"] == "invalid transport"
-    assert "delivery" in live
+    assert live["denied"] == ["b1"]
     assert head(client, project) == 0

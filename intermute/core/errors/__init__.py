@@ -56,10 +56,18 @@ from intermute.core.errors.entities import (
     UnknownReference,
 )
 from intermute.core.errors.intents import IntentLimit, IntentOver, UnknownIntent
+from intermute.core.errors.live import (
+    AgentTokenMismatch,
+    InvalidTmuxTarget,
+    LiveDeliveryFailed,
+    LiveRateLimit,
+    RecipientBusy,
+    TooManyWindows,
+    WindowFieldsRequired,
+)
 from intermute.core.errors.messages import (
     BroadcastLimit,
     InvalidTransport,
-    LiveDeliveryFailed,
     MessageIdTaken,
     NotARecipient,
     UnknownMessage,
@@ -109,6 +117,7 @@ __all__ = [
     "ActiveSessionConflict",
     "AgentHeaderMissing",
     "AgentIdentityMismatch",
+    "AgentTokenMismatch",
     "BadPattern",
     "BodyTooLarge",
     "BroadcastLimit",
@@ -134,8 +143,10 @@ __all__ = [
     "InvalidProject",
     "InvalidRequest",
     "InvalidSessionId",
+    "InvalidTmuxTarget",
     "InvalidTransport",
     "LiveDeliveryFailed",
+    "LiveRateLimit",
     "MalformedJson",
     "MessageIdTaken",
     "MetadataRequired",
@@ -154,6 +165,7 @@ __all__ = [
     "ProjectParked",
     "ProjectQuarantined",
     "ProjectRequired",
+    "RecipientBusy",
     "ReplyNotKept",
     "ReservationConflict",
     "ReservationEnded",
@@ -177,6 +189,7 @@ __all__ = [
     "TooManyProjects",
     "TooManySubscribers",
     "TooManyWaiters",
+    "TooManyWindows",
     "TooMuchInTheWay",
     "TooSlow",
     "TransferConflict",
@@ -191,4 +204,5 @@ __all__ = [
     "UnknownRoute",
     "UnknownTicket",
     "UnsupportedMediaType",
+    "WindowFieldsRequired",
 ]

@@ -57,21 +57,7 @@ class InvalidTransport(DomainError):
 
     @property
     def message(self) -> str:
-        return "Use transport async (the inbox) or leave it out."
-
-
-class LiveDeliveryFailed(DomainError):
-    """Live delivery was asked for, and this server has no way into a terminal."""
-
-    code = "delivery_failed"
-
-    @property
-    def message(self) -> str:
-        return "This server cannot deliver into a terminal: send it with transport async, which puts it into the inbox."
-
-    @property
-    def details(self) -> Mapping[str, object]:
-        return {"delivery": None}
+        return "Use transport async (the inbox), live (a terminal) or both, or leave it out for the inbox."
 
 
 class BroadcastLimit(DomainError):

@@ -101,7 +101,7 @@ def heartbeat(beat: Heartbeat, desk: Desk) -> Beaten:
     if identity.is_verified and identity.address != agent.id:
         raise AgentIdentityMismatch
     if focus is not None:
-        agent.focus_state = focus
+        agent.focus_state, agent.focus_heard_s = focus, desk.now.mono_s
     hear(desk.state, agent, desk.now)
     return Beaten(agent_id=agent.id)
 

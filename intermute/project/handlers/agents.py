@@ -1,6 +1,7 @@
 """Registering and leaving. Source: design.md 6, contract.md 1.2 and 8."""
 
 import base64
+import math
 import uuid
 from collections.abc import Mapping
 from dataclasses import replace
@@ -30,6 +31,7 @@ from intermute.project.handlers.contacts import forget_contacts
 from intermute.project.handlers.endings import end_reservations
 from intermute.project.handlers.intent_changes import abandon
 from intermute.project.handlers.turns import give_up_all, leave_all, settle_queue
+from intermute.project.handlers.windows import forget_terminals
 from intermute.project.transaction import Transaction
 from intermute.store import agents as rows
 from intermute.store import contacts as contact_rows
@@ -116,6 +118,7 @@ def _renew(known: Agent, command: RegisterAgent, name: str, token_hash: bytes | 
         last_seen_us=tx.now.wall_us,
         heard_s=tx.now.mono_s,
         focus_state=FocusState.UNKNOWN,
+        focus_heard_s=-math.inf,
     )
     tx.state.put_agent(agent)
     tx.write(rows.save(agent))
@@ -213,6 +216,7 @@ def deregister_agent(command: DeregisterAgent, tx: Transaction) -> Deregistered:
     abandon(tx.state.intents.held_by(agent.id), "deregistered", tx)
     release_claims(tx.state.agents.addresses_of(agent.id), "deregistered", tx)
     forget_contacts(agent.id, tx)
+    forget_terminals(agent.id, tx)
     tx.state.remove_agent(agent)
     tx.state.unflushed_heartbeats.discard(agent.id)
     tx.write(rows.deregister(agent, tx.now.wall_us))

@@ -35,9 +35,9 @@ def broadcast(command: Broadcast, tx: Transaction) -> Broadcasted:
     if (wait_s := tx.state.broadcasts.wait_s(share, tx.now.mono_s)) > 0:
         raise BroadcastLimit(wait_s)
     tx.state.broadcasts.take(share, tx.now.mono_s)
-    sorting = sort(
-        [Recipient(agent.id, agent.id, Kind.TO) for agent in audience(command, sender, tx)], Reach(sender, tx)
-    )
+    reach = Reach(sender, tx)  # Of the inboxes: a broadcast goes into no terminal.
+    hearers = [Recipient(agent.id, agent.id, Kind.TO) for agent in audience(command, sender, tx)]
+    sorting = sort(hearers, reach, reach)
     if sorting.denied and not sorting.delivered:
         raise PolicyDenied(sorting.denials())
     tx.heard(tx.state.agents.find(sender))

@@ -1,5 +1,6 @@
 """Sending, reading and acknowledging. Source: contract.md 1.3 and 5.4 to 5.6, design.md 9."""
 
+from collections.abc import Mapping
 from dataclasses import replace
 
 import apsw
@@ -12,8 +13,6 @@ from intermute.core.api.messages import AckMessage, Marked, ReadMessage, SendMes
 from intermute.core.contacts import OnDenied
 from intermute.core.errors import (
     InvalidRequest,
-    InvalidTransport,
-    LiveDeliveryFailed,
     MessageIdTaken,
     NotARecipient,
     PolicyDenied,
@@ -21,6 +20,7 @@ from intermute.core.errors import (
 )
 from intermute.core.events import EventType
 from intermute.core.ids import AgentId, MessageId
+from intermute.core.live import Transport
 from intermute.core.messages import (
     Kind,
     Message,
@@ -34,24 +34,31 @@ from intermute.core.messages import (
 from intermute.core.times import rfc3339
 from intermute.project.handlers import for_approval
 from intermute.project.handlers.for_approval import message_event_fields
+from intermute.project.handlers.pokes import NotePokes, Routes, known_routes, poke_all, routes_of, transport_of
 from intermute.project.handlers.reaching import Reach, Sorting, denial, sort, sort_as_stored
 from intermute.project.transaction import Facts, Transaction
-from intermute.store import contacts, inboxes
+from intermute.store import contacts, inboxes, live
 from intermute.store import messages as rows
-
-_TRANSPORTS = frozenset({"", "async", "live", "both"})
 
 
 def facts_for_send(connection: apsw.Connection, command: SendMessage | Broadcast, facts: Facts) -> None:
     """Fetch the message that an explicit id may already mean, and who takes part in the thread."""
     if command.id:
         _fetch(connection, command.id, facts)
+        if (
+            isinstance(command, SendMessage)
+            and command.transport == Transport.LIVE
+            and command.id not in facts.poke_results
+        ):
+            facts.poke_results[command.id] = live.results(connection, command.id)
     thread_id = _thread_id(command) if isinstance(command, SendMessage) else ""
     if thread_id and thread_id not in facts.threads:
         facts.threads[thread_id] = contacts.parties(connection, thread_id)
 
 
-def facts_for_message(connection: apsw.Connection, command: AckMessage | ApproveMessage, facts: Facts) -> None:
+def facts_for_message(
+    connection: apsw.Connection, command: AckMessage | ApproveMessage | NotePokes, facts: Facts
+) -> None:
     """Fetch the message and its recipients."""
     _fetch(connection, command.message_id, facts)
 
@@ -64,7 +71,7 @@ def _fetch(connection: apsw.Connection, message_id: str, facts: Facts) -> None:
 
 def send_message(command: SendMessage, tx: Transaction) -> Sent:
     """Store a message and an inbox entry for each recipient that takes it, once for each id and content."""
-    _check_transport(command)
+    transport_of(command)
     identity = tx.identity()
     sender_id = act_as(identity, tx.state.agents.canonical(command.sender))
     assert sender_id is not None
@@ -96,10 +103,13 @@ def post(
         if directory.canonical(known.sender_id) != sender_id:  # It may have sent before it registered.
             raise MessageIdTaken(known.id)
         if known.content_hash == digest:
-            return _sent(command, known, sort_as_stored(recipients, known.id, tx), tx, replayed=True)
+            stored = sort_as_stored(recipients, known, tx)
+            return _sent(command, known, stored, tx, known_routes(command, stored, known.id, tx), replayed=True)
     sorting = Sorting(delivered=recipients)
+    routes: Routes = {}
     if is_policed:
-        sorting = _sorted(command, recipients, known, Reach(sender_id, tx, _thread_id(command)))
+        sorting = _sorted(command, recipients, known, sender_id, tx)
+        routes = routes_of(command, sorting, sender_id, tx)
     cursor = tx.next_cursor()
     listed = {each.agent for each in sorting.delivered}
     message = Message(
@@ -126,15 +136,22 @@ def post(
         first_cursor=known.first_cursor if known else cursor,
         is_broadcast=broadcast is not None,
     )
-    _store(message, sorting.delivered, known, tx)
+    # What goes into terminals alone is in nobody's inbox.
+    _store(message, [] if transport_of(command) is Transport.LIVE else sorting.delivered, known, tx)
     for_approval.hold_all(message, sorting, tx)
-    return _sent(command, message, sorting, tx, updated=known is not None)
+    how = poke_all(message, routes, sender_id, tx)
+    return _sent(command, message, sorting, tx, how, updated=known is not None)
 
 
-def _sorted(command: SendMessage, recipients: list[Recipient], known: Message | None, reach: Reach) -> Sorting:
+def _sorted(
+    command: SendMessage, recipients: list[Recipient], known: Message | None, sender: AgentId, tx: Transaction
+) -> Sorting:
     """Decide who gets it. Raises: PolicyDenied, where nobody does, or where somebody has it who would not get it now."""
-    tx = reach.tx
-    sorting = sort(recipients, reach, command.on_denied or OnDenied.DROP)
+    thread_id = _thread_id(command)
+    reach = Reach(sender, tx, thread_id)
+    is_live = transport_of(command) is not Transport.ASYNC
+    to_reach = Reach(sender, tx, thread_id, is_live=True) if is_live else reach
+    sorting = sort(recipients, to_reach, reach, command.on_denied or OnDenied.DROP)
     if known is not None:
         having = [
             (Recipient(each.address, agent, each.kind), reach.verdict(agent))
@@ -149,13 +166,6 @@ def _sorted(command: SendMessage, recipients: list[Recipient], known: Message | 
 
 def _thread_id(command: SendMessage) -> str:
     return (command.thread_id or "").strip("/")
-
-
-def _check_transport(command: SendMessage) -> None:
-    if (command.transport or "") not in _TRANSPORTS:
-        raise InvalidTransport
-    if command.transport == "live":
-        raise LiveDeliveryFailed
 
 
 def _store(message: Message, recipients: list[Recipient], known: Message | None, tx: Transaction) -> None:
@@ -190,12 +200,15 @@ def _sent(
     message: Message,
     sorting: Sorting,
     tx: Transaction,
+    live_ways: Mapping[AgentId, str],
     *,
     replayed: bool = False,
     updated: bool = False,
 ) -> Sent:
     canonical = tx.state.agents.canonical
-    how = {each.agent: "async" for each in sorting.delivered} | {each.agent: "held" for each, _ in sorting.held}
+    how = {each.agent: "async" for each in sorting.delivered}
+    how |= {each.agent: "held" for each, _ in sorting.held}
+    how |= live_ways
     addressed = {each: how[canonical(each)] for each in command.to if canonical(each) in how}
     unregistered = [each.address for each in sorting.delivered if tx.state.agents.find(each.agent) is None]
     return Sent(

@@ -8,7 +8,6 @@ from dataclasses import dataclass, field
 
 from intermute.core import limits
 from intermute.core.api.contacts import Denial
-from intermute.core.contact_book import Held
 from intermute.core.contacts import (
     ASYNC_DEFAULT,
     LIVE_DEFAULT,
@@ -24,7 +23,7 @@ from intermute.core.contacts import (
 )
 from intermute.core.ids import AgentId
 from intermute.core.lock_trie import WorkBudget
-from intermute.core.messages import Recipient
+from intermute.core.messages import Kind, Message, Recipient
 from intermute.project.transaction import Transaction
 
 _WHY: Mapping[Reason, str] = {
@@ -111,21 +110,25 @@ def denial(address: str, reason: Reason) -> Denial:
     return Denial(agent=address, reason=reason, message=f"{address!r} {_WHY[reason]}.")
 
 
-def sort(recipients: list[Recipient], reach: Reach, on_denied: OnDenied = OnDenied.DROP) -> Sorting:
-    """Decide for each recipient."""
+def sort(
+    recipients: list[Recipient], to_reach: Reach, copy_reach: Reach, on_denied: OnDenied = OnDenied.DROP
+) -> Sorting:
+    """Decide for each recipient: whom the message is to, and who gets a copy, may be reached by different ways."""
     sorting = Sorting()
     for recipient in recipients:
+        reach = to_reach if recipient.kind is Kind.TO else copy_reach
         sorting.add(recipient, reach.verdict(recipient.agent, on_denied))
     return sorting
 
 
-def sort_as_stored(recipients: list[Recipient], message_id: str, tx: Transaction) -> Sorting:
+def sort_as_stored(recipients: list[Recipient], message: Message, tx: Transaction) -> Sorting:
     """Return what became of a message that is stored already."""
-    receipts = tx.facts.receipts.get(message_id, {})
+    canonical = tx.state.agents.canonical
+    listed = set(map(canonical, (*message.to, *message.cc, *message.bcc)))
     sorting = Sorting()
     for recipient in recipients:
-        held: Held | None = tx.state.contacts.held(recipient.agent, message_id)
-        if recipient.agent in receipts:
+        held = tx.state.contacts.held(recipient.agent, message.id)
+        if recipient.agent in listed:
             sorting.delivered.append(recipient)
         elif held is not None:
             sorting.held.append((recipient, Reason(held.reason)))

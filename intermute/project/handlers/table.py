@@ -18,6 +18,7 @@ from intermute.core.api import entity_actions as action_api
 from intermute.core.api import forecasts as forecast_api
 from intermute.core.api import handing_over as handing_api
 from intermute.core.api import intents as intent_api
+from intermute.core.api import live as live_api
 from intermute.core.api import messages as message_api
 from intermute.core.api import reservations as reservation_api
 from intermute.core.api import search as search_api
@@ -45,6 +46,7 @@ from intermute.project.handlers import (
     liveness,
     messages,
     next_tasks,
+    pokes,
     reconciling,
     reservation_views,
     reservations,
@@ -55,6 +57,7 @@ from intermute.project.handlers import (
     symbols,
     trimming,
     turns,
+    windows,
 )
 from intermute.project.transaction import Desk, Facts, Transaction
 
@@ -81,6 +84,10 @@ COMMANDS: Final[Mapping[type, CommandHandler]] = {
     contact_api.DeclineContact: contacts.decline_contact,
     contact_api.ApproveMessage: for_approval.approve_message,
     contact_api.DeclineMessage: for_approval.decline_message,
+    live_api.RegisterWindow: windows.register_window,
+    live_api.ExpireWindow: windows.expire_window,
+    live_api.AckPoke: pokes.ack_poke,
+    pokes.NotePokes: pokes.note_pokes,
     message_api.SendMessage: messages.send_message,
     broadcast_api.Broadcast: broadcasts.broadcast,
     message_api.AckMessage: messages.ack_message,
@@ -121,6 +128,9 @@ QUERIES: Final[Mapping[type, QueryHandler]] = {
     contact_api.ListContacts: contacts.list_contacts,
     contact_api.GetContact: contacts.get_contact,
     contact_api.ListHeld: for_approval.list_held,
+    live_api.ListWindows: windows.list_windows,
+    live_api.ListPokes: pokes.list_pokes,
+    pokes.PlannedPokes: pokes.planned_pokes,
     message_api.Inbox: inbox.inbox,
     message_api.InboxCounts: inbox.inbox_counts,
     message_api.StaleAcks: inbox.stale_acks,
@@ -172,6 +182,7 @@ FACTS: Final[Mapping[type, FactFetcher]] = {
     message_api.AckMessage: messages.facts_for_message,
     message_api.ReadMessage: messages.facts_for_message,
     contact_api.ApproveMessage: messages.facts_for_message,
+    pokes.NotePokes: messages.facts_for_message,
     reservation_api.RenewReservation: reservations.facts_for_reservation,
     reservation_api.ReleaseReservation: reservations.facts_for_reservation,
     symbol_api.UploadSymbols: symbols.facts_for_upload,

@@ -219,7 +219,7 @@ OPERATIONS: Final[tuple[Operation, ...]] = (
          errors=(ProjectRequired, InvalidTransport, LiveDeliveryFailed, LiveRateLimit, RecipientBusy,
                  MessageIdTaken, PolicyDenied)),
     _row("POST", "/api/broadcast", broadcasts.Broadcast, broadcasts.Broadcasted, project=ProjectRule.NAMED,
-         is_idempotent=False, errors=(ProjectRequired, MessageIdTaken, BroadcastLimit)),
+         is_idempotent=False, errors=(ProjectRequired, MessageIdTaken, BroadcastLimit, PolicyDenied)),
     _row("GET", "/api/topics/{project}/{topic:path}", broadcasts.Topic, messages.MessagePage),
     _row("GET", "/api/messages/search", search.SearchMessages, search.SearchPage),
     _row("GET", "/api/messages/{message_id}", messages.GetMessage, messages.MessageView, routed_by="message_id",

@@ -6,8 +6,9 @@ from pytest import raises
 
 from intermute.core import limits
 from intermute.core.api.broadcasts import Broadcast, Broadcasted, Topic
+from intermute.core.api.contacts import SetPolicy
 from intermute.core.api.messages import Inbox, MessagePage, SendMessage
-from intermute.core.errors import AgentIdentityMismatch, BroadcastLimit, MessageIdTaken
+from intermute.core.errors import AgentIdentityMismatch, BroadcastLimit, MessageIdTaken, PolicyDenied
 
 
 @pytest.fixture
@@ -247,3 +248,23 @@ def test_reading_a_topic_marks_nothing(bench: Bench) -> None:
     bench.ask(Topic(project="demo", topic="news"), ben)
 
     assert len(bench.ask(Inbox(agent="ben", unread=True), ben).messages) == 1
+
+
+def test_broadcast_leaves_out_whose_policy_denies_it(bench: Bench) -> None:
+    """Who takes messages from nobody gets none, and the sender is told; with nobody left it is refused, and counted."""
+    ids = {name: bench.state.agents.canonical(name) for name in ("ben", "carl")}
+    bench.run(SetPolicy(agent="carl", policy="block_all"))
+
+    sent = say(bench)
+
+    assert (sent.delivered, sent.denied) == (1, [ids["carl"]])
+    assert [bodies(bench.inbox(name)) for name in ("ben", "carl")] == [["hello"], []]
+    bench.run(SetPolicy(agent="ben", policy="contacts_only"))
+    with raises(PolicyDenied):
+        say(bench)
+    for _ in range(limits.BROADCASTS_MAX - 2):
+        with raises(PolicyDenied):
+            say(bench)
+    with raises(BroadcastLimit):
+        say(bench)
+    assert bench.inbox("ben").messages == bench.inbox("ben").messages[:1]

@@ -104,14 +104,16 @@ async def test_guard_sees_a_loop_that_stands(dump: TextIO) -> None:
 
 async def test_guard_thread_ends_with_its_run(dump: TextIO) -> None:
     """A cancelled run leaves no thread behind."""
+    before = set(threading.enumerate())  # Services that other tests share have a guard of their own.
     guard = LoopGuard(dump_to=dump, abort=lambda: None)
 
     async with trio.open_nursery() as nursery:
         nursery.start_soon(guard.run, child())
         await wait_all_tasks_blocked()
+        assert "loop-guard" in [thread.name for thread in set(threading.enumerate()) - before]
         nursery.cancel_scope.cancel()
 
-    assert "loop-guard" not in [thread.name for thread in threading.enumerate()]
+    assert "loop-guard" not in [thread.name for thread in set(threading.enumerate()) - before]
 
 
 def test_guard_forgives_a_frozen_process(dump: TextIO) -> None:

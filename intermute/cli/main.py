@@ -12,6 +12,7 @@ from intermute.cli.backup import backup, restore
 from intermute.cli.check import check
 from intermute.cli.demo import demo
 from intermute.cli.doctor import doctor
+from intermute.cli.import_original import import_original
 from intermute.cli.options import data_option
 from intermute.cli.quarantine import quarantine
 from intermute.config import DEFAULT_HOST, DEFAULT_PORT, LogFormat, Settings
@@ -30,6 +31,7 @@ _EPILOG = """Examples:
   intermute doctor                         look into ./intermute-data
   intermute backup /var/backups/intermute  copy every project while the server runs; `restore` is its return
   intermute quarantine list                which projects are damaged, and how to go on
+  intermute import-original old.db         take over the file of the original service; --dry-run first
   intermute check src/a.py                 is it free? For commit hooks and builds
 
 Exit codes: 0 well, 1 failed, 2 wrong usage, 3 refused to start or unwell, 4 shutdown got stuck, 130 second signal.
@@ -135,6 +137,7 @@ cli.add_command(backup)
 cli.add_command(check)
 cli.add_command(doctor)
 cli.add_command(demo)
+cli.add_command(import_original)
 cli.add_command(quarantine)
 cli.add_command(restore)
 

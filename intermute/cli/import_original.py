@@ -45,7 +45,7 @@ def import_original(file: Path, data: Path, *, dry_run: bool, is_json: bool) -> 
             reports = _import_all(original, directory, dry_run=dry_run)
             others = original.not_taken()
     except NotTheOriginals as problem:
-        raise Refused(f"{problem}. What was not named as imported is unchanged.") from problem
+        raise Refused(f"{problem}. Nothing was changed.") from problem
     shown = (as_json if is_json else as_text)(file, reports, others, is_trial=dry_run)
     click.echo(shown)
     failed = [report.project for report in reports if report.problem]

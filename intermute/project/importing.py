@@ -12,7 +12,7 @@ from intermute.project.importing_rows import RowsImport
 from intermute.store.directory import DataDirectory
 from intermute.store.faults import StoreFault
 from intermute.store.intake import IntakeRefused, intake
-from intermute.store.original import Original
+from intermute.store.original import NotTheOriginals, Original
 
 
 def targets_of(original: Original) -> tuple[dict[ProjectName, list[bytes]], list[ProjectReport]]:
@@ -47,10 +47,9 @@ def import_project(
     is_trial: bool,
     on_row: Callable[[], None],
 ) -> ProjectReport:
-    """Take one project over, or look what would become of it: its problems are in the report.
+    """Take one project over, or look what would become of it: its problems are in the report, and then nothing is stored.
 
     Args: directory is None where there is none yet, for a trial; on_row is called after each row.
-    Raises: NotTheOriginals, where the file cannot be read to its end; then nothing of this project is stored.
     """
     report = ProjectReport(project, [raw.decode() for raw in called])
     try:
@@ -60,6 +59,6 @@ def import_project(
             original.check_unchanged()
             if report.taken and not is_trial:
                 taking.commit(rows.head)
-    except (IntakeRefused, StoreFault) as problem:
+    except (IntakeRefused, StoreFault, NotTheOriginals) as problem:
         return ProjectReport(project, report.called, str(problem))
     return report

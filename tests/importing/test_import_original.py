@@ -139,7 +139,7 @@ def test_imported_projects_are_served(imported: httpx.Client, full: World) -> No
     [lock] = good(imported.get("/api/reservations?project=acme"))["reservations"]
     assert (lock["id"], lock["agent_id"], lock["held_by"], lock["exclusive"]) == (full.lock, full.anna, "anna", True)
     entities = {
-        "specs/s1": ("title", "V2"), "epics/e1": ("spec_id", "s1"), "stories/st1": ("acceptance_criteria", ["a", "b"]),
+        "specs/s1": ("vision", "fast"), "epics/e1": ("spec_id", "s1"), "stories/st1": ("acceptance_criteria", ["a", "b"]),
         "tasks/t1": ("agent", full.ben), "insights/i1": ("score", 0.85), "sessions/x1": ("task_id", "t1"),
         "cujs/c1": ("priority", "high"),
     }  # fmt: skip

@@ -160,7 +160,7 @@ class OriginalFile:
         if kept:
             names = ", ".join(kept)
             marks = ", ".join(f":{name}" for name in kept)
-            self.connection.execute(f"INSERT INTO {table} ({names}) VALUES ({marks})", kept)
+            self.connection.execute(f"INSERT OR IGNORE INTO {table} ({names}) VALUES ({marks})", kept)
 
     def send(self, project: str, sender: str, to: list[str], body: str, **more: Any) -> str:
         """Store a message as the original does: row, event, an inbox entry for each in `to`, recipients; return its id."""
@@ -176,8 +176,8 @@ class OriginalFile:
         cursor = self.connection.last_insert_rowid()
         for agent in to:
             self.insert("inbox_index", project=project, agent=agent, cursor=cursor, message_id=message_id)
-        for kind, agents in (("to", to), ("cc", json.loads(lists.get("cc_json", "[]")))):
-            for agent in agents:
+        for kind in ("to", "cc", "bcc"):
+            for agent in json.loads(row.get(f"{kind}_json", "[]")):
                 self.insert("message_recipients", project=project, message_id=message_id, agent_id=agent, kind=kind)
         return str(message_id)
 

@@ -51,7 +51,7 @@ class GoTransport:
         if body is not None:
             lines.append(f"Content-Length: {len(body)}")
         lines += [f"{name}: {value}" for name, value in {**self._headers, **more}.items()]
-        if body is not None:
+        if body is not None and "Content-Type" not in more:
             lines.append("Content-Type: application/json")
         lines += ["Accept-Encoding: gzip", "", ""]
         self._socket.sendall("\r\n".join(lines).encode() + (body or b""))

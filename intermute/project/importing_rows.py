@@ -18,7 +18,7 @@ from intermute.core.original.entities import MADE_AT, entity_of, link_of
 from intermute.core.original.messages import label_of, message_of
 from intermute.core.original.report import ProjectReport, Tally
 from intermute.core.original.reservations import OVER, reservation_of
-from intermute.core.original.rows import LeftOut, Row
+from intermute.core.original.rows import LeftOut, Row, visible
 from intermute.core.times import Now
 from intermute.project.handlers.entity_facts import facts_for_entity
 from intermute.project.handlers.journeys import facts_for_journey_link
@@ -102,7 +102,7 @@ class RowsImport:
         else:
             self._taking.store(tx.statements)
             tally.taken += 1
-            self._report.change(table, name, notes)
+            self._report.change(table, name, [visible(note) for note in notes])
 
     def _take_agent(self, row: Row, _raw: bytes, tx: TakingOver) -> list[str]:
         found = agent_of(row, self._now.wall_us)
@@ -158,7 +158,7 @@ def _refuse_known(known_us: Micros | None, found_us: Micros | None, what: str) -
 
 def _reason(refused: LeftOut | DomainError) -> str:
     if isinstance(refused, LeftOut):
-        return refused.reason
+        return visible(refused.reason)
     if isinstance(refused, InvalidRequest):
-        return "; ".join(f"{field}: {problem}" for field, problem in refused.problems)
-    return refused.message
+        return visible("; ".join(f"{field}: {problem}" for field, problem in refused.problems))
+    return visible(refused.message)

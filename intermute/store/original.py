@@ -47,9 +47,10 @@ class _Stamp:
 class Original:
     """The original's file, open for reading. Made by `opened`."""
 
-    def __init__(self, connection: apsw.Connection, columns: Mapping[str, frozenset[str]], path: Path) -> None:
-        self._connection, self._columns, self._path = connection, columns, path
-        self._stamp = _stamp_of(path)
+    def __init__(
+        self, connection: apsw.Connection, columns: Mapping[str, frozenset[str]], path: Path, stamp: _Stamp
+    ) -> None:
+        self._connection, self._columns, self._path, self._stamp = connection, columns, path, stamp
         self._firsts()
 
     def check_unchanged(self) -> None:
@@ -155,11 +156,14 @@ def opened(path: Path) -> Iterator[Original]:
     if not path.is_file():
         raise NotTheOriginals(f"there is no file {path}")
     with ExitStack() as stack:
+        stamp = _stamp_of(path)
         connection = _connection(path, stack)
         with _readable(path):
             problems = [str(row[0]) for row in connection.execute("PRAGMA quick_check(3)")]
             if problems != ["ok"]:
                 raise NotTheOriginals(f"{path} is damaged: {'; '.join(problems)[:500]}")
+            if (encoding := connection.execute("PRAGMA encoding").get) != "UTF-8":
+                raise NotTheOriginals(f"{path} is not a file of the original service: its texts are {encoding}")
             columns = _columns_of(connection)
         for table, names in NEEDED.items():
             if not names <= columns.get(table, frozenset()):
@@ -167,7 +171,7 @@ def opened(path: Path) -> Iterator[Original]:
                     f"{path} is not a file of the original service: its table {table!r} with the columns "
                     f"{', '.join(sorted(names))} is not there"
                 )
-        yield Original(connection, columns, path)
+        yield Original(connection, columns, path, stamp)
 
 
 def _connection(path: Path, stack: ExitStack) -> apsw.Connection:
@@ -190,7 +194,7 @@ def _connection(path: Path, stack: ExitStack) -> apsw.Connection:
         connection.config(apsw.SQLITE_DBCONFIG_DEFENSIVE, 1)
         connection.config(apsw.SQLITE_DBCONFIG_ENABLE_LOAD_EXTENSION, 0)
         connection.limit(apsw.SQLITE_LIMIT_LENGTH, _LENGTH_MAX)
-        for pragma in ("trusted_schema = OFF", "temp_store = MEMORY", "cell_size_check = ON"):
+        for pragma in ("trusted_schema = OFF", "cell_size_check = ON"):
             connection.execute(f"PRAGMA {pragma}").fetchall()
     return connection
 

@@ -278,6 +278,7 @@ def test_hostile_rows_stay_out_with_their_reasons(tmp_path: Path) -> None:
     """Bytes that are no text, oversize, JSON that is none: each row is named, the rest comes over."""
     made = OriginalFile(tmp_path / "old.db")
     good_id = made.send("acme", "a", ["b"], "fine")
+    made.insert("cujs", id="c1", project="acme", title="x", spec_id="", steps_json='[{"\\u001b[2J":1}]', created_at=NOW)
     for number, (column, value) in enumerate(
         [("body", b"\xff\xfe"), ("to_json", "{"), ("thread_id", "a\nb"), ("body", "x" * 3_000_000), ("from_agent", "")]
     ):
@@ -290,7 +291,8 @@ def test_hostile_rows_stay_out_with_their_reasons(tmp_path: Path) -> None:
     found = report(made.path, tmp_path / "data")["acme"]
 
     assert taken(found) == {"agents": 1, "messages": 1}
-    assert [line["id"] for line in found["left_out"]] == ["'m0'", "'m1'", "'m2'", "'m3'", "'m4'"]
+    assert [line["id"] for line in found["left_out"]] == ["'c1'", "'m0'", "'m1'", "'m2'", "'m3'", "'m4'"]
+    assert "\\u001b" not in json.dumps(found), "nothing of it steers a terminal"
     assert {line["id"] for line in found["changed"]} == {"'a1'"}
     assert good_id not in str(found["left_out"])
     assert is_well(tmp_path / "data")
@@ -331,6 +333,13 @@ def _foreign(path: Path) -> None:
     connection.close()
 
 
+def _in_utf16(path: Path) -> None:
+    connection = OriginalFile.opened(path)
+    connection.execute("PRAGMA encoding = 'UTF-16'")
+    connection.execute("CREATE TABLE messages (a)")
+    connection.close()
+
+
 def _damaged(path: Path) -> None:
     small_world(path)
     pages = path.read_bytes()
@@ -349,6 +358,7 @@ def _cut(path: Path) -> None:
         pytest.param(lambda path: path.write_bytes(b""), "not a file of the original", id="empty"),
         pytest.param(lambda path: path.write_text("hello" * 1000), "cannot be read as SQLite", id="text"),
         pytest.param(_foreign, "not a file of the original service", id="foreign"),
+        pytest.param(_in_utf16, "UTF-16", id="utf16"),
         pytest.param(_damaged, "", id="damaged"),
         pytest.param(_cut, "", id="cut"),
     ],

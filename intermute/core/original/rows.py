@@ -25,6 +25,7 @@ _TIME: Final = re.compile(
 _EPOCH: Final = datetime(1970, 1, 1, tzinfo=UTC)
 _MICROSECOND: Final = timedelta(microseconds=1)
 _REGEX: Final = re.compile(r"matching regex '(.*)'", re.DOTALL)
+_SENTENCE_CHARS: Final = 500  # characters of a reason.
 _SHOWN_CHARS: Final = 80  # characters of a foreign text that a report repeats; the rest tells nothing.
 
 
@@ -113,6 +114,12 @@ def as_datetime(at_us: Micros) -> datetime:
 def shown(text: str) -> str:
     """Return a foreign text as a report may show it: quoted, cut, in visible characters."""
     return ascii(text if len(text) <= _SHOWN_CHARS else text[:_SHOWN_CHARS] + "…")
+
+
+def visible(text: str) -> str:
+    """Return a sentence that may quote foreign text as a terminal may show it: cut, in visible characters."""
+    cut = text if len(text) <= _SENTENCE_CHARS else text[:_SENTENCE_CHARS] + "…"
+    return "".join(each if each.isprintable() else "?" for each in cut)
 
 
 def as_command(kind: type[Command], fields: Mapping[str, object]) -> Command:

@@ -12,6 +12,7 @@ from intermute.cli.backup import backup, restore
 from intermute.cli.check import check
 from intermute.cli.demo import demo
 from intermute.cli.doctor import doctor
+from intermute.cli.import_original import import_original
 from intermute.cli.inbox import inbox
 from intermute.cli.options import data_option
 from intermute.cli.quarantine import quarantine
@@ -33,6 +34,7 @@ _EPILOG = """Examples:
   intermute backup /var/backups/intermute  copy every project while the server runs; `restore` is its return
   intermute quarantine list                which projects are damaged, and how to go on
   intermute retention --project acme --keep-days 30 --dry-run   what would be trimmed?
+  intermute import-original old.db         take over the file of the original service; --dry-run first
   intermute check src/a.py                 is it free? For commit hooks and builds
   intermute inbox --unread-pokes --project acme --agent anna     what no terminal took. For hooks
 
@@ -147,6 +149,7 @@ cli.add_command(check)
 cli.add_command(doctor)
 cli.add_command(demo)
 cli.add_command(inbox)
+cli.add_command(import_original)
 cli.add_command(quarantine)
 cli.add_command(restore)
 cli.add_command(retention)

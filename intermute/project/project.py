@@ -210,6 +210,13 @@ class Project:
             self.log("request.poisoned", project=self.name, operation=type(request.command).__name__, crashes=crashes)
         return True
 
+    def knows_untagged(self, some_id: str) -> bool:
+        """Tell whether this is the id of an agent or of an active reservation here; a name is none, others may have it too."""
+        state = self.state
+        if state is None:
+            return False
+        return state.agents.of_id(AgentId(some_id)) is not None or state.leases.get(some_id) is not None
+
     def note_leaving(self) -> None:
         """Have the actor let those go on who were behind one that has left the queue."""
         self.ticker.note_deadline(trio.current_time())

@@ -205,10 +205,13 @@ class Registry:
         return sorted({*found, *self.ward.names()})
 
     async def name_of_tag(self, some_id: str) -> ProjectName | None:
-        """Return the project in which an id was minted, or None where the id or its project is not ours."""
+        """Return the project in which an id was minted, or None where the id or its project is not ours.
+
+        An id that was taken over from the original has no tag: it finds its project while that is open.
+        """
         tag = tag_of(some_id)
         if tag is None:
-            return None
+            return next((each.name for each in self._open.values() if each.knows_untagged(some_id)), None)
         if (known := self._tags.get(tag)) is not None:
             return known
         if (lost := next((name for name in self.ward.names() if project_tag(name) == tag), None)) is not None:

@@ -28,6 +28,7 @@ SELECT id, session_id, name, token_hash, capabilities, metadata, status, focus_s
     contact_policy, live_contact_policy
 FROM agents WHERE deregistered_at_us IS NULL ORDER BY created_at_us, id
 """
+_KNOWN: Final = "SELECT 1 FROM agents WHERE id = :id"
 _ADOPT_RECIPIENTS: Final = "UPDATE OR IGNORE recipients SET agent = :id WHERE agent = :name"
 _ADOPT_THREADS: Final = "UPDATE OR IGNORE threads SET agent = :id WHERE agent = :name"
 
@@ -80,6 +81,11 @@ def seen(agents: Iterable[Agent]) -> list[Statement]:
 def deregister(agent: Agent, now_us: Micros) -> Statement:
     """Note that an agent left; its messages and history stay."""
     return Statement(_DEREGISTER, {"id": agent.id, "now_us": now_us})
+
+
+def is_known(connection: apsw.Connection, agent_id: AgentId) -> bool:
+    """Tell whether an agent of this id is or was registered."""
+    return connection.execute(_KNOWN, {"id": agent_id}).fetchone() is not None
 
 
 def load(connection: apsw.Connection, heard_s: Callable[[AgentId, Micros], float]) -> list[Agent]:

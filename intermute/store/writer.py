@@ -132,23 +132,9 @@ class Writer:
 
     def _open(self, project: ProjectName, now_us: Micros) -> tuple[ProjectRow, list[int]]:
         assert self._connection is None
-        is_whole = check_seal(self._path)
-        break_seal(self._path)
-        connection = open_writer(self._path)
+        connection, row, applied = open_project(self._path, project, now_us)
         try:
-            if not is_whole:
-                check_unsealed(connection, self._path)
-            applied = migrate(connection, now_us)
             with as_faults(connection):
-                row = projects.read(connection)
-                if row is None:
-                    projects.create(connection, project, now_us)
-                    row = projects.read(connection)
-                assert row is not None
-                if row.name != project:
-                    raise WrongFile(
-                        f"{self._path.name} holds project {row.name!r}, not {project!r}: move it out of the way"
-                    )
                 self._own_checkpoints(connection)
                 self._unread = UnreadWatch(connection)
         except BaseException as error:
@@ -237,6 +223,33 @@ class Writer:
             close(connection, checkpoint=not is_damaged, leaves_log=is_damaged)
             if not is_damaged:
                 seal(self._path)
+
+
+def open_project(path: Path, project: ProjectName, now_us: Micros) -> tuple[apsw.Connection, ProjectRow, list[int]]:
+    """Open or create a project's file for writing, check it, and bring its schema up to date; the caller closes it.
+
+    Its seal is broken by this. Returns the connection, the project's row and the migrations that were run.
+    Raises: StoreFault, MigrationRefused, WrongFile.
+    """
+    is_whole = check_seal(path)
+    break_seal(path)
+    connection = open_writer(path)
+    try:
+        if not is_whole:
+            check_unsealed(connection, path)
+        applied = migrate(connection, now_us)
+        with as_faults(connection):
+            row = projects.read(connection)
+            if row is None:
+                projects.create(connection, project, now_us)
+                row = projects.read(connection)
+            assert row is not None
+            if row.name != project:
+                raise WrongFile(f"{path.name} holds project {row.name!r}, not {project!r}: move it out of the way")
+    except BaseException as error:
+        abandon(connection, leaves_log=isinstance(error, StoreFault) and error.kind is FaultKind.CORRUPT)
+        raise
+    return connection, row, applied
 
 
 def _checkpoint(connection: apsw.Connection, mode: int) -> bool:

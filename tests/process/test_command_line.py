@@ -41,6 +41,7 @@ def test_help_shows_commands_examples_and_exit_codes(flag: str) -> None:
         "demo",
         "doctor",
         "check",
+        "import-original",
         "backup",
         "restore",
         "quarantine",
@@ -52,7 +53,8 @@ def test_help_shows_commands_examples_and_exit_codes(flag: str) -> None:
 
 
 @pytest.mark.parametrize(
-    "command", ["serve", "init", "doctor", "demo", "check", "backup", "restore", "quarantine", "version"]
+    "command",
+    ["serve", "init", "doctor", "demo", "check", "backup", "restore", "quarantine", "import-original", "version"],
 )
 def test_help_of_each_command(command: str) -> None:
     """Each command explains itself."""

@@ -1,9 +1,10 @@
 """A program that runs one operation on a copy of a directory again and again, each time killed one step later.
 
-A step is whatever touches a file from outside SQLite: opening, renaming, linking, deleting, making a directory. The kill is
+A step is whatever touches a file from outside SQLite (opening, renaming, linking, deleting, making a directory), or a row of
+an import. The kill is
 `_exit` in a child, so that no `finally` runs. A process of its own, since it forks. It prints what became of each run.
 
-    kill_points.py (backup|restore|restore-quarantined|put-back) ROOT
+    kill_points.py (backup|restore|restore-quarantined|put-back|import) ROOT
 """
 
 import itertools
@@ -12,16 +13,19 @@ import shutil
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from random import Random
 from typing import Any, Final
 
 from stored_projects import DEMO, START_US, told
 
 from intermute.core.ids import Micros
+from intermute.project.importing import import_project
 from intermute.store.backups import back_up, check_backup, manifest_in
 from intermute.store.directory import DataDirectory
 from intermute.store.installing import put_back, restore
+from intermute.store.original import opened
 
-STEPS: Final = frozenset({"open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"})
+STEPS: Final = frozenset({"import.row", "open", "os.rename", "os.link", "os.remove", "os.mkdir", "os.rmdir"})
 LATER_US: Final = Micros(START_US + 5_000_000)
 KILLED: Final = 9
 
@@ -36,6 +40,14 @@ def _restore(root: Path) -> None:
 
 def _put_back(root: Path) -> None:
     put_back(DataDirectory(root / "data"), DEMO, LATER_US)
+
+
+def _import(root: Path) -> None:
+    with opened(root / "old.db") as original:
+        import_project(
+            original, DataDirectory(root / "data"), DEMO, [DEMO.encode()], LATER_US, Random(7).getrandbits,
+            is_trial=False, on_row=lambda: sys.audit("import.row"),
+        )  # fmt: skip
 
 
 def _backed_up(root: Path) -> str:
@@ -56,6 +68,7 @@ OPERATIONS: Final[dict[str, tuple[Callable[[Path], None], Callable[[Path], str]]
     "restore": (_restore, _in_place),
     "restore-quarantined": (_restore, _in_place),
     "put-back": (_put_back, _in_place),
+    "import": (_import, _in_place),
 }
 
 

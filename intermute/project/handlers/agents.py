@@ -44,7 +44,7 @@ TOKEN_BITS = 192
 
 def register_agent(command: RegisterAgent, tx: Transaction) -> Registered:
     """Register a new agent, or renew the one that the session or the token belongs to."""
-    _check_metadata(command.metadata or {})
+    check_metadata(command.metadata or {})
     session_id = (command.session_id or "").strip()
     name = (command.name or "").strip()
     token_hash = hash_of_token(command.token) if command.token else tx.caller.token_hash
@@ -53,13 +53,13 @@ def register_agent(command: RegisterAgent, tx: Transaction) -> Registered:
     else:
         known = tx.state.agents.of_token(token_hash) if token_hash else None
     if name and (known is None or name != known.name):
-        _check_name(name)
+        check_name(name)
     if known is not None:
         return _renew(known, command, name, token_hash, tx)
     return _register(command, session_id, name, tx)
 
 
-def _check_name(name: str) -> None:
+def check_name(name: str) -> None:
     """Refuse a name that another could be taken for. Raises: InvalidRequest."""
     if tag_of(name) is not None:
         # Under the id of an agent that left it would be handed that agent's mail and reservations.
@@ -78,7 +78,6 @@ def _register(command: RegisterAgent, session_id: str, name: str, tx: Transactio
         raise TooManyAgents
     free = directory.free_name(name, tx.now.mono_s) if name else directory.new_name(tx.random_bits, tx.now.mono_s)
     token = _new_token(tx)
-    _take_name(free, None, tx)
     agent = Agent(
         id=AgentId(tx.mint()),
         session_id=session_id or str(uuid.UUID(int=tx.random_bits(128), version=4)),
@@ -91,11 +90,17 @@ def _register(command: RegisterAgent, session_id: str, name: str, tx: Transactio
         last_seen_us=tx.now.wall_us,
         heard_s=tx.now.mono_s,
     )
+    admit(agent, tx)
+    return _registered(agent, token, tx, wished=name)
+
+
+def admit(agent: Agent, tx: Transaction) -> None:
+    """Store a new agent and tell everyone; a silent one that has its name gets another."""
+    _take_name(agent.name, None, tx)
     tx.state.put_agent(agent)
     tx.write(rows.save(agent))
     _adopt(agent, tx)
     tx.emit(EventType.AGENT_REGISTERED, _event_fields(agent))
-    return _registered(agent, token, tx, wished=name)
 
 
 def _renew(known: Agent, command: RegisterAgent, name: str, token_hash: bytes | None, tx: Transaction) -> Registered:
@@ -189,7 +194,7 @@ def merge_metadata(command: MergeMetadata, tx: Transaction) -> AgentView:
         raise MetadataRequired
     agent = one_acted_for(command.agent, tx)
     merged = {**(agent.metadata or {}), **command.metadata}
-    _check_metadata(merged)
+    check_metadata(merged)
     agent = replace(agent, metadata=merged)
     tx.state.put_agent(agent)
     tx.heard(agent)
@@ -198,7 +203,7 @@ def merge_metadata(command: MergeMetadata, tx: Transaction) -> AgentView:
     return agent_view(agent, tx.project, tx.now)
 
 
-def _check_metadata(metadata: Mapping[str, str]) -> None:
+def check_metadata(metadata: Mapping[str, str]) -> None:
     """Refuse what no agent may say of itself: it is kept in memory, for every agent. Raises: InvalidRequest."""
     keys, chars = len(metadata), sum(len(key) + len(value) for key, value in metadata.items())
     if keys > limits.METADATA_KEYS_MAX:

@@ -32,7 +32,7 @@ def create_entity(command: Any, tx: Transaction) -> Any:
     if tx.facts.entities.get((entity.kind, entity_id)) is not None:
         raise DuplicateId(entity.kind, entity.plural, entity_id)
     record = made(entity, given, entity_id, tx.next_cursor(), command.version or 0, tx.now.wall_us)
-    warnings = _checked(entity, entity_id, None, record.values, tx)
+    warnings = checked(entity, entity_id, None, record.values, tx)
     hear_caller(tx)
     add(record, tx)
     return entity_view(record, tx.project, warnings)
@@ -45,7 +45,7 @@ def replace_entity(command: Any, tx: Transaction) -> Any:
     before = existing(entity, command.id, tx)
     check_version(before, command.version, tx, is_required=entity.has_lock)
     after = replaced(before, given, tx.now.wall_us)
-    warnings = _checked(entity, before.id, before, {**given, "status": after.values.get("status", "")}, tx)
+    warnings = checked(entity, before.id, before, {**given, "status": after.values.get("status", "")}, tx)
     return _change(before, after, warnings, tx)
 
 
@@ -55,7 +55,7 @@ def change_entity(command: Any, tx: Transaction) -> Any:
     given = given_values(entity, command)
     before = existing(entity, command.id, tx)
     check_version(before, command.version, tx, is_required=False)
-    warnings = _checked(entity, before.id, before, given, tx)
+    warnings = checked(entity, before.id, before, given, tx)
     return _change(before, merged(before, given, tx.now.wall_us), warnings, tx)
 
 
@@ -100,7 +100,7 @@ def check_version(record: Record, given: int | None, tx: Transaction, *, is_requ
         raise StaleVersion(record.entity.kind, record.id, given or 0, record.version, current)
 
 
-def _checked(
+def checked(
     entity: Entity, entity_id: str, before: Record | None, values: Mapping[str, Any], tx: Transaction
 ) -> list[str]:
     """Check what is new about an entity, and return warnings.

@@ -62,7 +62,7 @@ def reserve(command: Reserve, tx: Transaction) -> ReservationView | Queued:
     holder = wish.claim.holder
     if wish.idempotency is not None and (earlier := _earlier(wish.idempotency, holder, tx)) is not None:
         return earlier
-    _refuse_over_limit(wish, tx)
+    refuse_over_limit(wish, tx)
     work = Work()
     if command.if_seq is not None:
         _refuse_stale(command.if_seq, wish.claim, work, tx)
@@ -144,7 +144,8 @@ def _earlier(asked: Idempotency, holder: AgentId, tx: Transaction) -> Reservatio
     return Queued(wait.wish.claim.id)
 
 
-def _refuse_over_limit(wish: Wish, tx: Transaction) -> None:
+def refuse_over_limit(wish: Wish, tx: Transaction) -> None:
+    """Refuse one reservation too many of one holder. Raises: ReservationLimit."""
     # What waits will be held, and then nobody asks.
     held = tx.state.leases.count_of(wish.claim.holder) + tx.state.waiting.count_of(wish.claim.holder)
     if held >= limits.RESERVATIONS_PER_AGENT_MAX:

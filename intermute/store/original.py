@@ -58,11 +58,6 @@ class Original:
         if _stamp_of(self._path) != self._stamp:
             raise NotTheOriginals(f"{self._path} was written to meanwhile: stop the original service and try again")
 
-    @property
-    def missing(self) -> list[str]:
-        """The tables that this file is too old to have."""
-        return sorted(set(TABLES) - set(self._columns))
-
     def projects(self) -> list[bytes]:
         """Return the names of all projects, as they stand in the file."""
         found: set[bytes] = set()

@@ -1,7 +1,7 @@
 """Files of the original service, made from the columns that contract.md 5.2 lists, in the three ages of 5.3.
 
-`Age.NOW` has every column; `BEFORE_TOPICS` (early 2026) has neither topics nor what came after them; `BEFORE_PROJECTS` knows
-messages by their ids alone and has no project in its inboxes, its log and its reservations of messages.
+`Age.NOW` has every column; `BEFORE_TOPICS` (early 2026) has neither topics nor what came after them; `BEFORE_PROJECTS` has
+messages and inboxes without a project, no marks of recipients, no versions and no journeys; its log names the projects.
 """
 
 import json

@@ -9,7 +9,10 @@ from intermute.core.original.entities import columns_of
 ENTITY_TABLES: Final = {entity.plural: tuple(columns_of(entity)) for entity in ENTITIES}
 
 TABLES: Final[dict[str, tuple[str, ...]]] = {
-    "agents": ("id", "session_id", "name", "token", "capabilities_json", "metadata_json", "status", "created_at", "last_seen"),
+    "agents": (
+        "id", "session_id", "name", "token", "capabilities_json", "metadata_json", "status",
+        "contact_policy", "live_contact_policy", "created_at", "last_seen",
+    ),
     **ENTITY_TABLES,
     "cuj_feature_links": ("cuj_id", "feature_id", "linked_at"),
     "messages": (
@@ -38,14 +41,6 @@ NEEDED: Final = {
 """What every file of the original has, of whatever age."""
 
 NOT_TAKEN: Final[dict[str, tuple[str, frozenset[str], str]]] = {
-    "contact policies other than the default": (
-        "agents",
-        frozenset({"contact_policy", "live_contact_policy"}),
-        """
-        SELECT count(*) FROM agents
-        WHERE contact_policy NOT IN ('', 'open') OR live_contact_policy NOT IN ('', 'contacts_only')
-        """,
-    ),
     "contacts": ("agent_contacts", frozenset(), "SELECT count(*) FROM agent_contacts"),
     "windows": ("window_identities", frozenset(), "SELECT count(*) FROM window_identities"),
     "pokes that nobody has seen": (

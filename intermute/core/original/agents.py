@@ -11,6 +11,7 @@ import msgspec
 from intermute.core.agents import session_key
 from intermute.core.api.agents import RegisterAgent
 from intermute.core.api.fields import Address
+from intermute.core.contacts import ASYNC_DEFAULT, LIVE_DEFAULT, ContactPolicy, read_policy
 from intermute.core.errors import InvalidSessionId
 from intermute.core.ids import AgentId, Micros, tag_of
 from intermute.core.original.rows import LeftOut, Row, Times, as_command, shown
@@ -29,6 +30,8 @@ class OriginalAgent:
     token: str | None
     created_at_us: Micros
     last_seen_us: Micros
+    policy: ContactPolicy = ASYNC_DEFAULT
+    live_policy: ContactPolicy = LIVE_DEFAULT
     notes: list[str] = field(default_factory=list)
 
 
@@ -56,6 +59,8 @@ def agent_of(row: Row, now_us: Micros) -> OriginalAgent:
         token=_token(row),
         created_at_us=now_us if first_us is None else first_us,
         last_seen_us=last_seen_us if last_seen_us is not None else Micros(first_us or 0),
+        policy=_policy(row, "contact_policy", ASYNC_DEFAULT, notes),
+        live_policy=_policy(row, "live_contact_policy", LIVE_DEFAULT, notes),
         notes=notes,
     )
 
@@ -77,6 +82,18 @@ def _value(row: Row, name: str) -> object:
             return row.decoded(f"{name}_json")
         case _:
             return row.text(name)
+
+
+def _policy(row: Row, name: str, default: ContactPolicy, notes: list[str]) -> ContactPolicy:
+    """Return a policy; one that cannot be read lets nobody in, as everywhere."""
+    try:
+        text = row.text(name).strip()
+    except LeftOut:
+        text = "\ufffd"
+    policy = read_policy(text) if text else default
+    if policy is None:
+        notes.append(f"with {name} block_all: the old one, {shown(text)}, means nothing here")
+    return policy or ContactPolicy.BLOCK_ALL
 
 
 def _session(row: Row, notes: list[str]) -> str | None:

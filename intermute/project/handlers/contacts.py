@@ -73,13 +73,18 @@ def set_policy(command: SetPolicy, tx: Transaction) -> PolicyView:
         contact_policy=policy or agent.contact_policy,
         live_contact_policy=live_policy or agent.live_contact_policy,
     )
-    view = _policy_view(changed.id, changed.contact_policy, changed.live_contact_policy)
     if changed != agent:
-        tx.state.put_agent(changed)
-        tx.write(*agent_rows.save_policies(changed))
-        fields = {"agent_id": changed.id, "policy": view.policy, "live_contact_policy": view.live_contact_policy}
-        tx.emit(EventType.AGENT_POLICY, fields, frozenset({changed.id}))
-    return view
+        put_policies(changed, tx)
+    return _policy_view(changed.id, changed.contact_policy, changed.live_contact_policy)
+
+
+def put_policies(agent: Agent, tx: Transaction) -> None:
+    """Store both policies of an agent that is here, and tell it."""
+    tx.state.put_agent(agent)
+    tx.write(*agent_rows.save_policies(agent))
+    view = _policy_view(agent.id, agent.contact_policy, agent.live_contact_policy)
+    fields = {"agent_id": agent.id, "policy": view.policy, "live_contact_policy": view.live_contact_policy}
+    tx.emit(EventType.AGENT_POLICY, fields, frozenset({agent.id}))
 
 
 def _policy_view(agent: str, policy: ContactPolicy | None, live_policy: ContactPolicy | None) -> PolicyView:

@@ -28,6 +28,7 @@ from intermute.core.targets import read_targets
 from intermute.core.times import SECOND_US, Now
 from intermute.core.wishes import Wish
 from intermute.project.handlers.agents import TOKEN_BITS, admit, check_metadata, check_name
+from intermute.project.handlers.contacts import put_policies
 from intermute.project.handlers.entities import checked
 from intermute.project.handlers.entity_changes import add
 from intermute.project.handlers.granting import grant
@@ -95,6 +96,8 @@ def take_agent(found: OriginalAgent, tx: TakingOver) -> None:
         heard_s=tx.now.mono_s - (tx.logged_at_us - found.last_seen_us) / SECOND_US,
     )
     admit(agent, tx)
+    if (found.policy, found.live_policy) != (agent.contact_policy, agent.live_contact_policy):
+        put_policies(replace(agent, contact_policy=found.policy, live_contact_policy=found.live_policy), tx)
 
 
 def _free_name(found: OriginalAgent, tx: TakingOver) -> str:

@@ -47,7 +47,8 @@ def facts_for_send(connection: apsw.Connection, command: SendMessage, facts: Fac
         if command.transport == Transport.LIVE and command.id not in facts.poke_results:
             facts.poke_results[command.id] = live.results(connection, command.id)
     thread_id = _thread_id(command)
-    if thread_id and thread_id not in facts.threads:
+    is_asked = facts.is_guarded or command.transport not in (None, "", Transport.ASYNC)
+    if thread_id and is_asked and thread_id not in facts.threads:
         facts.threads[thread_id] = contacts.parties(connection, thread_id)
 
 

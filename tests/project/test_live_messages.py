@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from handler_bench import REMOTE, proving
+from handler_bench import LOCAL, REMOTE, proving
 from live_bench import Live
 from pytest import raises
 

@@ -29,7 +29,7 @@ from intermute.core.errors import (
 from intermute.core.events import EventType
 from intermute.core.times import Now
 from intermute.project.batch import Batch, Decision, refuse_all
-from intermute.project.deciding import decide, fetch_facts, is_repeat, needs_facts
+from intermute.project.deciding import decide, facts_of, fetch_facts, is_repeat, needs_facts
 from intermute.project.handlers.liveness import Tick, expire_due
 from intermute.project.handlers.resuming import resume
 from intermute.project.handlers.turns import Queued
@@ -190,7 +190,7 @@ class _Actor:
         return True
 
     async def _fetch(self, envelopes: Iterable[Envelope[Request, Any]]) -> Facts:  # Any: see ProjectMailbox.
-        facts = Facts()
+        facts = facts_of((envelope.request for envelope in envelopes), self.state)
         wanted = [envelope for envelope in envelopes if needs_facts(envelope.request)]
         fetching: list[Envelope[Request, Any]] = []  # At most one; it stays if fetching for it fails. Any: as above.
 

@@ -6,12 +6,13 @@ in the queue is not kept either; the repeat waits in the same place, and the tra
 Source: guarantees.md G4.
 """
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from typing import Any
 
 import apsw
 import msgspec
 
+from intermute.core.api.contacts import SetPolicy
 from intermute.core.api.reservations import Reserve
 from intermute.core.fences import HeldFence
 from intermute.core.once import Once, as_repeat
@@ -20,6 +21,7 @@ from intermute.project.handlers.table import COMMANDS, fact_fetcher
 from intermute.project.handlers.turns import Queued
 from intermute.project.mail import Request
 from intermute.project.project import check_identity
+from intermute.project.state import ProjectState
 from intermute.project.transaction import Facts, Transaction
 from intermute.store import kept_replies
 
@@ -27,6 +29,12 @@ from intermute.store import kept_replies
 def needs_facts(request: Request) -> bool:
     """Tell whether the decision needs rows that memory does not hold."""
     return request.once is not None or fact_fetcher(request.command) is not None
+
+
+def facts_of(requests: Iterable[Request], state: ProjectState) -> Facts:
+    """Return where the rows go that these requests need, with what has to be known before they are fetched."""
+    # A policy that is set among them may count for those behind it.
+    return Facts(is_guarded=bool(state.guarded) or any(isinstance(each.command, SetPolicy) for each in requests))
 
 
 def fetch_facts(connection: apsw.Connection, request: Request, facts: Facts) -> None:

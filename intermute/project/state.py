@@ -11,6 +11,7 @@ from intermute.core.agents import Agent, Caller, Directory
 from intermute.core.claim_records import Claim, Standing, with_destinations
 from intermute.core.claims import DEFAULT_POLICY, Policy
 from intermute.core.contact_book import ContactBook
+from intermute.core.contacts import ContactPolicy
 from intermute.core.ids import AgentId, Micros, ProjectName
 from intermute.core.intents import Intent, IntentBook
 from intermute.core.lease_book import LeaseBook
@@ -57,6 +58,8 @@ class ProjectState:
     symbols: SymbolIndex | None = None
     _symbols_before: tuple[SymbolIndex | None] | None = None
     task_claims: TaskClaims = field(default_factory=TaskClaims)
+    guarded: set[AgentId] = field(default_factory=set)
+    """Who does not take messages from everybody."""
     contacts: ContactBook = field(default_factory=ContactBook)
     windows: WindowBook = field(default_factory=WindowBook)
     pokes: PokeBook = field(default_factory=PokeBook)
@@ -137,12 +140,21 @@ class ProjectState:
         """Take in an agent that the running batch will store; never change one in place, but for its signs of life."""
         self.agents_before_batch.setdefault(agent.id, self.agents.of_id(agent.id))
         self.agents.put(agent)
+        self.note_guard(agent)
 
     def remove_agent(self, agent: Agent) -> None:
         """Forget an agent whose leaving the running batch will store."""
         self.agents_before_batch.setdefault(agent.id, agent)
         self.agents.remove(agent)
         self.unread.pop(agent.id, None)
+        self.guarded.discard(agent.id)
+
+    def note_guard(self, agent: Agent) -> None:
+        """Take in from whom an agent takes messages."""
+        if agent.contact_policy is ContactPolicy.OPEN:
+            self.guarded.discard(agent.id)
+        else:
+            self.guarded.add(agent.id)
 
     def stored_agents(self) -> list[Agent]:
         """Return the agents as they are stored, but for signs of life, which count at once."""
@@ -228,6 +240,7 @@ def load_state(connection: apsw.Connection, row: ProjectRow, now: Now, previous:
             agent.focus_state, agent.focus_heard_s = known.focus_state, known.focus_heard_s
             state.unflushed_heartbeats.add(agent.id)
         state.agents.put(agent)
+        state.note_guard(agent)
     return state
 
 

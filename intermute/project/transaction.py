@@ -64,6 +64,8 @@ class Facts:
     """By message: what became of it in terminals, where it went nowhere else."""
     threads: dict[str, dict[str, Parties]] = field(default_factory=dict)
     """By thread and message: between whom its last messages went."""
+    is_guarded: bool = True
+    """Whether anybody may have a policy that asks for that; where everybody is open, threads are not looked at."""
     reservations: dict[str, ReservationRow | None] = field(default_factory=dict)
     keyed: dict[str, list[ReservationRow]] = field(default_factory=dict)
     """By idempotency key: what was asked for under it, by whomever."""

@@ -73,7 +73,7 @@ class Courier:
             return reply
         planned = cast(
             "list[Planned]",  # cast: a query has a view of its own; see `Registry.answer`.
-            await self._registry.answer(project, PlannedPokes(sent.message_id), _OURSELVES),
+            await self._registry.answer(project, PlannedPokes(message_id=sent.message_id), _OURSELVES),
         )
         if not planned:
             return reply
@@ -122,7 +122,9 @@ class Courier:
                 self._log("live.failed", project=errand.project, agent=agent, message=errand.message_id, reason=reason)
         try:
             await self._registry.answer(
-                errand.project, NotePokes(errand.message_id, errand.transport, results), _OURSELVES
+                errand.project,
+                NotePokes(message_id=errand.message_id, transport=errand.transport, results=results),
+                _OURSELVES,
             )
         except DomainError as error:
             # It is shown once more when its agent asks for pokes, which is better than never.

@@ -20,12 +20,12 @@ from intermute.core.events import Event
 from intermute.core.ids import Micros, ProjectName
 from intermute.core.once import Once, Reply
 from intermute.core.times import SECOND_US, Now
-from intermute.project.deciding import decide, fetch_facts
+from intermute.project.deciding import decide, facts_of, fetch_facts
 from intermute.project.handlers.liveness import Tick, expire_due
 from intermute.project.handlers.table import QUERIES
 from intermute.project.mail import Request
 from intermute.project.state import ProjectState, load_state
-from intermute.project.transaction import Desk, Facts, FromStore, Transaction
+from intermute.project.transaction import Desk, FromStore, Transaction
 from intermute.store import events as event_rows
 from intermute.store import projects
 from intermute.store.migrate import migrate
@@ -100,8 +100,8 @@ class Bench:
 
     def decide(self, *commands: Asked) -> tuple[list[Any], list[Transaction]]:  # Any: as `batch`.
         """Decide several commands on one set of facts; nothing is stored yet."""
-        facts = Facts()
         requests = [Request(*each) for each in commands]
+        facts = facts_of(requests, self.state)
         for request in requests:
             fetch_facts(self.connection, request, facts)
         housekeeping = Transaction(self.state, self.now(), LOCAL, facts, self.random_bits)

@@ -20,6 +20,7 @@ class Live(Bench):
         super().__init__()
         self.register("anna")
         self.ben = self.register("ben")
+        self.ben_id = self.state.agents.canonical("ben")
         self.run(SetPolicy(agent="ben", live_contact_policy="open"))
         self.window(self.ben, "w1", "main:0.1")
         self.at_prompt("ben")
@@ -46,12 +47,12 @@ class Live(Bench):
 
     def planned(self, message_id: str) -> list[Planned]:
         """Return what is to be put into terminals."""
-        found: list[Planned] = self.ask(PlannedPokes(message_id))
+        found: list[Planned] = self.ask(PlannedPokes(message_id=message_id))
         return found
 
     def note(self, message_id: str, result: PokeResult, transport: Transport = Transport.LIVE) -> None:
         """Note what became of it for ben."""
-        self.run(NotePokes(message_id, transport, ((self.state.agents.canonical("ben"), result, "because"),)))
+        self.run(NotePokes(message_id=message_id, transport=transport, results=((self.ben_id, result, "because"),)))
 
     def pokes(self, agent: str = "ben") -> list[str]:
         """Return the messages that wait to be shown."""

@@ -238,6 +238,50 @@ def test_answer_is_known_within_one_batch(bench: Bench) -> None:
     assert [type(each) for each in outcomes] == [PolicyDenied, Sent, Sent]
 
 
+def test_answer_beside_the_first_policy_is_let_in(bench: Bench) -> None:
+    """Where nobody had a policy threads were not looked at; the one that is set now counts for the answer behind it."""
+    send(bench, "ben", "anna", thread="t")
+    closing = SetPolicy(agent="ben", policy="contacts_only")
+    answer, stranger = (SendMessage(sender=each, to=["ben"], thread_id="t") for each in ("anna", "mal"))
+
+    outcomes = bench.batch((closing, LOCAL), (answer, LOCAL), (stranger, LOCAL))
+
+    assert [type(each) for each in outcomes] == [PolicyView, Sent, PolicyDenied]
+
+
+def test_only_the_newest_of_a_thread_is_looked_at(bench: Bench) -> None:
+    """An answer is one to what was written lately: the look into a thread is bounded, and what it does not find denies."""
+    policy(bench, "ben", "contacts_only")
+    send(bench, "ben", "anna", thread="t")
+    for _ in range(limits.THREAD_PARTIES_ASKED - 1):
+        send(bench, "carl", "carl", thread="t")
+    assert send(bench, "anna", "ben", thread="t").denied is None
+
+    with raises(PolicyDenied):
+        send(bench, "anna", "ben", thread="t")
+
+
+def test_answer_after_a_restart_is_let_in(bench: Bench) -> None:
+    """Policies and threads of an earlier process count."""
+    policy(bench, "ben", "contacts_only")
+    send(bench, "ben", "anna", thread="t")
+    bench.restart()
+
+    assert send(bench, "anna", "ben", thread="t").denied is None
+
+
+@pytest.mark.parametrize("is_guarded", [True, False])
+def test_threads_are_looked_at_only_for_a_policy(bench: Bench, is_guarded: bool) -> None:
+    """While everybody is open a message in a thread costs no look into the thread."""
+    if is_guarded:
+        policy(bench, "carl", "auto")
+    send(bench, "ben", "anna", thread="t")
+
+    _, [_, deciding] = bench.decide((SendMessage(sender="anna", to=["ben"], thread_id="t"), LOCAL))
+
+    assert ("t" in deciding.facts.threads) is is_guarded
+
+
 def test_answer_to_a_name_that_was_registered_since_is_let_in(bench: Bench) -> None:
     """Whom the question was sent to under a name answers under the id it has now."""
     policy(bench, "ben", "contacts_only")

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from handler_bench import REMOTE, proving
+from handler_bench import LOCAL, REMOTE, proving
 from live_bench import Live
 from pytest import raises
 
@@ -20,6 +20,8 @@ from intermute.core.errors import (
     RecipientBusy,
 )
 from intermute.core.live import PokeResult, Transport
+from intermute.core.poison import fingerprint
+from intermute.project.handlers.pokes import NotePokes
 
 
 @pytest.fixture
@@ -99,6 +101,13 @@ def test_poke_that_nobody_noted_is_shown(bench: Live) -> None:
     bench.wait(2)
 
     assert bench.pokes() == ["m1"]
+
+
+def test_note_has_a_fingerprint(bench: Live) -> None:
+    """In a project that remembers a poisoned request the courier's notes are told apart from it like any other."""
+    note = NotePokes(message_id="m1", transport=Transport.LIVE, results=((bench.ben_id, PokeResult.INJECTED, ""),))
+
+    assert fingerprint(note, LOCAL) != fingerprint(SendMessage(sender="anna", to=["ben"]), LOCAL)
 
 
 def test_poke_is_shown_in_the_originals_form(bench: Live) -> None:

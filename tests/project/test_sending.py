@@ -198,7 +198,7 @@ def test_send_recipients_are_bounded(bench: Bench, count: int, is_refused: bool)
 def test_send_refuses_other_transports(bench: Bench, transport: str) -> None:
     """There are three, spelled in one way."""
     with raises(InvalidTransport):
-        bench.run(SendMessage(sender="anna", to=["ben"], transport=transport))
+        bench.run(SendMessage(sender="anna", to=["ben"], transport=transport, thread_id="t", id="m1"))
 
     assert bench.inbox("ben").messages == []
 

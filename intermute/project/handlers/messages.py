@@ -51,8 +51,11 @@ def facts_for_send(connection: apsw.Connection, command: SendMessage | Broadcast
             and command.id not in facts.poke_results
         ):
             facts.poke_results[command.id] = live.results(connection, command.id)
-    thread_id = _thread_id(command) if isinstance(command, SendMessage) else ""
-    if thread_id and thread_id not in facts.threads:
+    if isinstance(command, Broadcast):
+        return  # It has no thread.
+    thread_id = _thread_id(command)
+    is_asked = facts.is_guarded or command.transport not in (None, "", Transport.ASYNC)
+    if thread_id and is_asked and thread_id not in facts.threads:
         facts.threads[thread_id] = contacts.parties(connection, thread_id)
 
 

@@ -5,13 +5,13 @@ between the two shows a message twice rather than never. Source: contract.md 1.3
 """
 
 from collections.abc import Mapping
-from dataclasses import dataclass
 from typing import NamedTuple
 
 import apsw
 
 from intermute.core import limits
 from intermute.core.agents import FocusState, act_as
+from intermute.core.api.fields import Input
 from intermute.core.api.live import AckPoke, ListPokes, PokeAcked, PokeList, PokeView
 from intermute.core.api.messages import SendMessage
 from intermute.core.envelope import enveloped
@@ -42,8 +42,7 @@ class Route(NamedTuple):
 Routes = Mapping[AgentId, Route]
 
 
-@dataclass(frozen=True, slots=True)
-class PlannedPokes:
+class PlannedPokes(Input, kw_only=True, frozen=True):
     """Ask what is to be put into which terminal for a message; only the courier does."""
 
     message_id: str
@@ -59,8 +58,7 @@ class Planned(NamedTuple):
     text: str
 
 
-@dataclass(frozen=True, slots=True)
-class NotePokes:
+class NotePokes(Input, kw_only=True, frozen=True):
     """Note what became of a message in each terminal, and why; only the courier does."""
 
     message_id: str

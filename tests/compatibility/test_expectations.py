@@ -1,6 +1,6 @@
 """What the original's clients may expect beyond single calls: contract.md 0.3 to 0.7, 1.0 and 1.9, and 9.
 
-Deviations of design.md 9 are named beside their tests. Which tests keep the other sections: docs/api.md, "Compatibility".
+Deviations of design.md 9 are named beside their tests. Which tests keep the other sections: docs/compatibility.md.
 """
 
 import re
@@ -117,6 +117,29 @@ def test_missing_project_is_the_keys(
         assert answer.json()["error"] == "project_required"
 
 
+@pytest.mark.parametrize(
+    ("path", "found"),
+    [
+        # The original answered 400, or with the messages of all projects.
+        pytest.param("/api/inbox/$project", ("messages", 0), id="inbox"),
+        pytest.param("/api/threads?agent=$project", ("threads", 0), id="threads"),
+        pytest.param("/api/reservations/check?pattern=$project/x", ("conflicts", 0), id="check"),
+        # What an agent holds and who is there are gathered over all projects, as in the original.
+        pytest.param("/api/reservations?agent=$project", ("reservations", 1), id="reservations-of-an-agent"),
+    ],
+)
+def test_call_without_a_project_is_about_one_project(
+    client: httpx.Client, project: str, path: str, found: tuple[str, int]
+) -> None:
+    """Deviation: a local caller that names no project means `default`, since cursors and locks belong to one project."""
+    send(client, project, "a1", [project], thread_id="t")
+    reserve(client, project, project, f"{project}/**")
+
+    answer = good(client.get(path.replace("$project", project)))
+
+    assert len(answer[found[0]]) == found[1]
+
+
 FIELDS: Final = {
     "specs": ("id project title vision users problem status version created_at updated_at", "draft"),
     "epics": ("id project spec_id title description status version created_at updated_at", "open"),
@@ -186,7 +209,7 @@ def test_entity_leaves_out_what_the_original_leaves_out(client: httpx.Client, pr
 def test_put_replaces_the_whole_entity(client: httpx.Client, project: str, plural: str) -> None:
     """What a PUT leaves out is erased, the status too; id, project and the time of making stay (contract.md 9)."""
     made = good(client.post(f"/api/{plural}", json={"project": project, **filled(plural)}), 201)
-    kept = {name: "kept" for name in ("title", "name", "agent") if name in ALWAYS[plural].split()}
+    kept: Json = {name: "kept" for name in ("title", "name", "agent") if name in ALWAYS[plural].split()}
 
     found = good(client.put(f"/api/{plural}/{made['id']}", json={"project": project, **kept, "version": 1}))
 

@@ -3,18 +3,21 @@
 Deviations of design.md 9 are named beside their tests.
 """
 
+import json
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from calls import Json
 from go_sdk import GoSdk
-from go_types import differences, read
+from go_types import TYPES, differences, read
 from known_keys import ACME_KEY
 from sdk_calls import BY_NAME, CALLS, FURNITURE, Call, World, furnished
 from server_process import ServerProcess
 
 FROM_ELSEWHERE = "X-Forwarded-For: 203.0.113.10"
 KINDS = ("Spec", "Epic", "Story", "Task", "Insight", "Session", "CUJ")
+SENT = ("Agent", "Message", "Reservation", *KINDS)
 LOCKED = ("Spec", "Epic", "Story", "Task", "CUJ")
 """The kinds for which the SDK knows ErrConflict."""
 
@@ -61,6 +64,18 @@ def test_call_without_a_key_is_refused_from_elsewhere(server: ServerProcess, wor
         answers = [call.sent(stranger, world.names) for _ in range(2)]
 
     assert [(answer.status, answer.json()["error"]) for answer in answers] == [(401, "unauthorized")] * 2
+
+
+@pytest.mark.parametrize("call", [call for call in CALLS if call.body], ids=[call.name for call in CALLS if call.body])
+def test_call_may_carry_any_field_of_the_sdk(world: World, call: Call) -> None:
+    """Deviation: unknown fields are refused, but for those that the SDK's types have, which are taken in every body."""
+    body: Json = json.loads(call.body or "")
+    every = {field for kind in SENT for field in TYPES[kind]} | {"feature_id"}
+    loaded = replace(call, body=json.dumps({**dict.fromkeys(sorted(every)), **body}))
+    mistyped = replace(call, body=json.dumps({**body, "exclusiv": True}))
+
+    loaded.taken(loaded.sent(world.sdk, world.names))
+    assert mistyped.sent(world.sdk, world.names).status == 400
 
 
 @pytest.mark.parametrize("kind", KINDS)

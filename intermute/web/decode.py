@@ -36,6 +36,7 @@ class _Field:
     is_required: bool
     is_text: bool
     is_lenient: bool
+    is_blank_absent: bool
     is_list: bool
 
 
@@ -49,7 +50,8 @@ def fields_of(input_type: type) -> Mapping[str, _Field]:
             field.type,
             field.required,
             is_text=not _mentions(field.type, {int, float, bool}),
-            is_lenient=_is_lenient(field.type),
+            is_lenient=_is_marked(field.type, "lenient"),
+            is_blank_absent=_is_marked(field.type, "blank_is_absent"),
             is_list=_is_list(field.type),
         )
         for field in msgspec.structs.fields(input_type)
@@ -60,10 +62,10 @@ def _mentions(expression: Any, types: set[type]) -> bool:  # Any: a type express
     return expression in types or any(_mentions(part, types) for part in get_args(expression))
 
 
-def _is_lenient(expression: Any) -> bool:  # Any: a type expression.
+def _is_marked(expression: Any, mark: str) -> bool:  # Any: a type expression.
     if isinstance(expression, msgspec.Meta):
-        return bool((expression.extra or {}).get("lenient"))
-    return any(_is_lenient(part) for part in get_args(expression))
+        return bool((expression.extra or {}).get(mark))
+    return any(_is_marked(part, mark) for part in get_args(expression))
 
 
 def _is_list(expression: Any) -> bool:  # Any: a type expression.
@@ -142,7 +144,7 @@ def _take(
                 problems.append((name[:_SHOWN_NAME_CHARS], _unknown(name, fields)))
         elif source == "query" and operation.takes_body and field.name not in LEGACY_QUERY:
             problems.append((field.name, "goes into the body, not into the query"))
-        elif value is not None:
+        elif value is not None and not (value == "" and field.is_blank_absent):
             _convert(field, value, values, problems, is_text=is_text)
 
 

@@ -309,32 +309,6 @@ def test_what_has_no_place_here_is_counted(full: World, tmp_path: Path) -> None:
     assert json.loads(found.stdout)["not_taken_over"] == {"contacts": 1}
 
 
-@pytest.mark.parametrize(
-    ("column", "stored", "policy"),
-    [
-        ("contact_policy", "block_all", {"policy": "block_all", "live_contact_policy": "contacts_only"}),
-        ("live_contact_policy", "open", {"policy": "open", "live_contact_policy": "open"}),
-        ("contact_policy", "", {"policy": "open", "live_contact_policy": "contacts_only"}),
-        ("contact_policy", "friends", {"policy": "block_all", "live_contact_policy": "contacts_only"}),
-        ("contact_policy", b"\xff", {"policy": "block_all", "live_contact_policy": "contacts_only"}),
-    ],
-)
-def test_policies_come_over(
-    full: World, tmp_path: Path, column: str, stored: str | bytes, policy: dict[str, str]
-) -> None:
-    """Who let nobody in before lets nobody in now, and a policy that cannot be read lets nobody in either."""
-    connection = OriginalFile.opened(full.path)
-    connection.execute(f"UPDATE agents SET {column} = ? WHERE name = 'anna'", (stored,))
-    [anna] = connection.execute("SELECT id FROM agents WHERE name = 'anna' AND project = 'acme'").fetchone()
-    connection.close()
-
-    run(full.path, tmp_path / "data")
-
-    with ServerProcess(tmp_path) as server, server.client() as client:
-        found = good(client.get(f"/api/agents/{anna}/policy", params={"project": "acme"}))
-    assert {**policy, "agent_id": anna} == found
-
-
 def test_write_ahead_log_beside_the_file_is_read(tmp_path: Path) -> None:
     """What a killed original left in its log is taken, and neither file is touched."""
     made = OriginalFile(tmp_path / "live.db")

@@ -1,44 +1,21 @@
 """The page of promises and threats names tests that exist, and has a row for each of them (docs/reliability.md)."""
 
-import ast
 import re
-from functools import cache
-from pathlib import Path
 from typing import Final
 
+from named_tests import NAMED, missing
 from source_tree import ROOT
 
 PAGE: Final = (ROOT / "docs" / "reliability.md").read_text(encoding="utf-8")
 PROMISES: Final = 23
 THREATS: Final = 30
 _ROW: Final = re.compile(r"^\| (T\d+) \|(.*)\|$", re.MULTILINE)
-_TEST: Final = re.compile(r"`([\w/]+\.py)::(\w+)`")
-
-
-@cache
-def written_in(path: Path) -> frozenset[str]:
-    """Return the names of the tests in a file; none where there is no file."""
-    if not path.exists():
-        return frozenset()
-    tree = ast.parse(path.read_text(encoding="utf-8"))
-    return frozenset(
-        node.name
-        for node in tree.body
-        if isinstance(node, (ast.FunctionDef, ast.AsyncFunctionDef)) and node.name.startswith("test_")
-    )
-
-
-def missing(page: str) -> list[str]:
-    """Return the tests that the page names and nobody has written."""
-    return sorted(
-        f"{file}::{name}" for file, name in _TEST.findall(page) if name not in written_in(ROOT / "tests" / file)
-    )
 
 
 def unproved(page: str) -> list[str]:
     """Return the threats whose row names no test, and what is no row of five columns."""
     rows = [(number, rest.split(" | ")) for number, rest in _ROW.findall(page)]
-    return [number for number, columns in rows if len(columns) != 4 or not _TEST.search(columns[2])]
+    return [number for number, columns in rows if len(columns) != 4 or not NAMED.search(columns[2])]
 
 
 def test_every_test_that_the_page_names_exists() -> None:
@@ -56,7 +33,7 @@ def test_every_promise_has_a_row_with_a_test() -> None:
     """G1 to G23, in order, each with at least one test and what was found."""
     rows = re.findall(r"^\| (G\d+) \|(.*)\|$", PAGE, re.MULTILINE)
     assert [number for number, _ in rows] == [f"G{number}" for number in range(1, PROMISES + 1)]
-    assert [number for number, row in rows if len(row.split(" | ")) != 3 or not _TEST.search(row)] == []
+    assert [number for number, row in rows if len(row.split(" | ")) != 3 or not NAMED.search(row)] == []
 
 
 def test_missing_test_is_named() -> None:

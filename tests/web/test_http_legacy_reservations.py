@@ -352,7 +352,7 @@ def test_one_reservation_is_read_by_its_id_alone(client: httpx.Client, project: 
 
 
 def test_expired_reservation_stops_blocking_and_is_announced(client: httpx.Client, project: str) -> None:
-    """A lease ends at its time, not before; the log says `reservation.expired` with the reason."""
+    """A lease ends at its time, not before; the log says `reservation.expired` with the original's fields and the reason."""
     held = reserve(client, project, "a1", "src/**", ttl_seconds=1)
     assert ask(client, project, "b1", path_pattern="src/x").status_code == 409
 
@@ -360,6 +360,8 @@ def test_expired_reservation_stops_blocking_and_is_announced(client: httpx.Clien
     found = good(client.get("/api/events", params=asked))["events"]
 
     assert [(event["reservation_id"], event["reason"]) for event in found] == [(held["id"], "expired")]
+    original = {"type": "reservation.expired", "project": project, "agent_id": "a1", "path_pattern": "src/**"}
+    assert original.items() <= found[0].items()
     ended = datetime.fromisoformat(found[0]["created_at"]) - datetime.fromisoformat(held["created_at"])
     assert timedelta(seconds=0.99) < ended < timedelta(seconds=5)
     assert ask(client, project, "b1", path_pattern="src/x").status_code == 201

@@ -25,6 +25,13 @@ Address = Annotated[
         description="An agent's id or its name.",
     ),
 ]
+LegacyAddress = Annotated[
+    Address,
+    Meta(
+        extra={"blank_is_absent": True},
+        description="An agent's id or its name; as in the original, an empty one counts as absent.",
+    ),
+]
 Line = Annotated[str, Meta(max_length=limits.LINE_CHARS_MAX, pattern=ONE_LINE)]
 Identifier = Annotated[str, Meta(max_length=limits.ADDRESS_CHARS_MAX, pattern=ONE_LINE)]
 ProjectText = Annotated[

@@ -11,6 +11,7 @@ from intermute.core.api.fields import (
     Address,
     Identifier,
     Input,
+    LegacyAddress,
     LegacyNumber,
     Line,
     Metadata,
@@ -179,7 +180,7 @@ class AckMessage(Input, kw_only=True, frozen=True):
     """Acknowledge a message as its recipient: from `agent`, or from X-Agent-ID."""
 
     message_id: Identifier
-    agent: Address | None = None
+    agent: LegacyAddress | None = None
     project: ProjectText | None = None
 
 

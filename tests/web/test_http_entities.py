@@ -148,7 +148,9 @@ def test_list_of_all_projects_for_a_local_caller(client: httpx.Client, project: 
     mine = {f"{name}:{number}" for number in range(3) for name in (project, f"{project}-b")}
 
     everything = good(client.get(f"/api/{entity.plural}", params={"limit": "1000"}))
-    page = str(len(everything) // 2)  # Three pages at most: each looks into all projects of this service, which are many.
+    page = str(
+        len(everything) // 2
+    )  # Three pages at most: each looks into all projects of this service, which are many.
     found: list[Any] = []
     cursor: dict[str, str] = {}
     while True:

@@ -13,6 +13,7 @@ from hypothesis import strategies as st
 
 from intermute.web.server import ServerLimits
 from intermute.web.server.plain import read_plain
+from intermute.web.server.wire import Wire
 
 QUICK = ServerLimits(
     head_timeout_s=0.2, idle_timeout_s=0.2, body_timeout_s=0.2, send_timeout_s=0.3, linger_timeout_s=0.2,
@@ -296,6 +297,26 @@ async def test_what_is_sent_ahead_is_bounded() -> None:
                 await client.stream.send_all(b"x" * 1_000_000)
 
         assert resident_bytes() - before_bytes < 16_000_000
+
+
+async def test_wire_that_was_aborted_has_nothing_more() -> None:
+    """Whether the reader waits at that time or comes back to it later, it hears the end and no error."""
+    left, right = trio.socket.socketpair()
+    wire = Wire(left, ServerLimits())
+    heard: list[bytes] = []
+
+    async def read() -> None:
+        heard.append(await wire.receive_next())
+
+    async with trio.open_nursery() as nursery:
+        nursery.start_soon(read)
+        await trio.testing.wait_all_tasks_blocked()
+        wire.abort()
+    await read()
+
+    assert heard == [b"", b""]
+    assert wire.send_now(b"late") == b"late"
+    right.close()
 
 
 @given(st.binary(max_size=200), st.integers(0, 120))

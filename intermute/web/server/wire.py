@@ -50,6 +50,10 @@ class Wire:
 
     async def receive_next(self) -> bytes:
         """Do what `receive` does, for a reader that expects to wait: without asking the socket before it has something."""
+        if not self.is_open:  # Aborted by a send between two reads: there is no descriptor to wait for.
+            self._is_eof = True
+            await trio.lowlevel.checkpoint()
+            return b""
         try:
             await trio.lowlevel.wait_readable(self._socket)
             data = os.read(self._socket.fileno(), self._limits.receive_bytes)

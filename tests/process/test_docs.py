@@ -63,7 +63,7 @@ def test_docs_index_commands_answer_as_the_page_says(empty_server: ServerProcess
     with empty_server.client() as client:
         answers = [send(client, command) for command in commands_of(REPOSITORY / "docs" / "index.md")]
 
-    registered, reserved, read = [200, 200, 200], [201, 409, 201, 409, 201, 200, 200], [200] * 5
+    registered, reserved, read = [200, 200, 200], [201, 409, 201, 409, 201, 200, 200], [200] * 8
     shared_out = [201, 201, 201, 201, 201, 200, 404, 200, 200, 200, 200]
     assert [answer.status_code for answer in answers] == [
         *registered,
@@ -75,6 +75,9 @@ def test_docs_index_commands_answer_as_the_page_says(empty_server: ServerProcess
         *shared_out,
         400,
     ]
+    said = "the new version goes out at noon"
+    assert [each["body"] for each in answers[16].json()["messages"]] == [said]
+    assert "[noon]" in answers[17].json()["messages"][0]["snippet"]
     assert answers[-2].json()[0]["id"] == "route"
     assert answers[-3].json()["counts"]["tasks"] == {"done": 1, "running": 1}
     conflict = answers[4].json()["conflicts"][0]

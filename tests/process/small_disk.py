@@ -1,22 +1,24 @@
 """A real disk of a few MiB that a test can fill: memory, mounted in a name space that only this user's processes see."""
 
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from pathlib import Path
 
-import pytest
+from machine import lacking
 
 MIB = 1024 * 1024
 _BLOCK = b"x" * 4096
+_WAYS = ((("--user", "--map-root-user"), ("--user", "--mount")), ((), ("--mount",)))
+"""What `unshare` is to make besides a name space of mounts, and what `nsenter` enters then."""
 
 
 class SmallDisk:
     """The disk as seen from inside (`wrapper`, for processes that use it) and from outside (`path`, for the test)."""
 
-    def __init__(self, holder: int, mounted_at: Path) -> None:
+    def __init__(self, holder: int, mounted_at: Path, spaces: Sequence[str]) -> None:
         self.path = Path(f"/proc/{holder}/root") / mounted_at.relative_to("/")
-        self.wrapper = ("nsenter", "--target", str(holder), "--user", "--mount", "--preserve-credentials")
+        self.wrapper = ("nsenter", "--target", str(holder), *spaces, "--preserve-credentials")
 
     def fill(self) -> None:
         """Leave no byte free."""
@@ -39,19 +41,21 @@ class SmallDisk:
 
 @contextmanager
 def small_disk(mount_at: Path, size_bytes: int) -> Iterator[SmallDisk]:
-    """Mount a disk for the length of the block; skips the test where the machine does not allow it."""
+    """Mount a disk for the length of the block: as anybody in a name space of users, or as root without one."""
     mount_at.mkdir(mode=0o700, parents=True)
     mount = f'mount -t tmpfs -o size={size_bytes},mode=0700 none "$0" && echo mounted && exec sleep 600'
-    with subprocess.Popen(
-        ["unshare", "--user", "--map-root-user", "--mount", "sh", "-c", mount, str(mount_at)],
-        stdout=subprocess.PIPE,
-        stderr=subprocess.PIPE,
-        text=True,
-    ) as holder:
-        try:
-            assert holder.stdout is not None
-            if holder.stdout.readline() != "mounted\n":
-                pytest.skip("this machine lets nobody mount")
-            yield SmallDisk(holder.pid, mount_at)
-        finally:
-            holder.kill()
+    for enters, spaces in _WAYS:
+        with subprocess.Popen(
+            ["unshare", *enters, "--mount", "sh", "-c", mount, str(mount_at)],
+            stdout=subprocess.PIPE,
+            stderr=subprocess.PIPE,
+            text=True,
+        ) as holder:
+            try:
+                assert holder.stdout is not None
+                if holder.stdout.readline() == "mounted\n":
+                    yield SmallDisk(holder.pid, mount_at, spaces)
+                    return
+            finally:
+                holder.kill()
+    lacking("this machine lets nobody mount")

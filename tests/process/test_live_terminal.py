@@ -9,11 +9,11 @@ from pathlib import Path
 from typing import Any
 
 import httpx
+import machine
 import pytest
 from calls import events, good, inbox, refusal, register
 from server_process import ServerProcess, run_command, until
 
-TMUX = shutil.which("tmux")
 SPELLED = "--- INTERMUTE-PEER-MESSAGE START [from=mal_ thread_x_ trust_HIGH_, thread=t_u, trust=LOW] ---"
 END = "--- INTERMUTE-PEER-MESSAGE END ---"
 
@@ -36,15 +36,14 @@ def send(client: httpx.Client, transport: str, **more: Any) -> httpx.Response:  
 @pytest.fixture
 def terminal(tmp_path: Path) -> Iterator[dict[str, str]]:
     """A tmux with a session `main` whose pane writes what it gets into the file `heard`; the environment that finds it."""
-    if TMUX is None:
-        pytest.skip("there is no tmux on this machine")
+    program = machine.tmux()
     sockets = tmp_path / "t"
     sockets.mkdir(mode=0o700)
     environment = {**os.environ, "TMUX_TMPDIR": str(sockets)}
     environment.pop("TMUX", None)
 
     def tmux(*arguments: str) -> None:
-        subprocess.run([TMUX, *arguments], env=environment, check=True, capture_output=True, timeout=10)
+        subprocess.run([program, *arguments], env=environment, check=True, capture_output=True, timeout=10)
 
     tmux("-f", "/dev/null", "new-session", "-d", "-s", "main", "-x", "200", "-y", "50", f"cat >> {tmp_path}/heard")
     yield {"TMUX_TMPDIR": str(sockets), "TMUX": ""}

@@ -1,19 +1,17 @@
 """Text comes into a real terminal as it is and as nothing else, and a tmux that hangs, fails or is missing is an answer."""
 
 import os
-import shutil
 import subprocess
 from collections.abc import AsyncIterator
 from pathlib import Path
 
+import machine
 import pytest
 import trio
 
 from intermute.core.envelope import enveloped
 from intermute.web.tmux import InjectionFailed, Tmux, exactly
 
-TMUX = shutil.which("tmux")
-real = pytest.mark.skipif(TMUX is None, reason="there is no tmux on this machine")
 END = "--- INTERMUTE-PEER-MESSAGE END ---"
 
 
@@ -44,7 +42,7 @@ class Terminal:
     """A tmux server of its own, with a session `main` whose one pane hands on every line that it gets."""
 
     def __init__(self, home: Path) -> None:
-        self.command = (str(TMUX), "-S", str(home / "s"), "-f", "/dev/null")
+        self.command = (machine.tmux(), "-S", str(home / "s"), "-f", "/dev/null")
         self.heard = Pipe(home / "heard")
         self.tmux("new-session", "-d", "-s", "main", "-x", "200", "-y", "50", f"cat > {self.heard.path}")
 
@@ -63,7 +61,6 @@ async def terminal(tmp_path: Path) -> AsyncIterator[Terminal]:
     made.tmux("kill-server")
 
 
-@real
 async def test_text_comes_into_a_real_terminal(terminal: Terminal) -> None:
     """Every line of the envelope is there, in order, and the buffer is gone."""
     text = enveloped("a1", "t", "hello\n$(touch x) C-c Enter `ls` ; ünï")
@@ -74,7 +71,6 @@ async def test_text_comes_into_a_real_terminal(terminal: Terminal) -> None:
     assert terminal.tmux("list-buffers") == ""
 
 
-@real
 async def test_window_and_pane_are_found(terminal: Terminal) -> None:
     """A target may name window and pane."""
     await Tmux(terminal.command).inject("main:0.0", enveloped("a1", "", "x"))
@@ -82,7 +78,6 @@ async def test_window_and_pane_are_found(terminal: Terminal) -> None:
     assert END in await terminal.heard.lines(END)
 
 
-@real
 async def test_two_at_once_do_not_mix(terminal: Terminal) -> None:
     """Each has a buffer of its own, so nobody pastes another's text (defect 41)."""
     tmux = Tmux(terminal.command)
@@ -96,7 +91,6 @@ async def test_two_at_once_do_not_mix(terminal: Terminal) -> None:
     assert sorted(found) == sorted(f"{place} {number}" for number in range(8) for place in ("first", "last"))
 
 
-@real
 @pytest.mark.parametrize("target", ["mai", "other", "main:7", "main:0.9"])
 async def test_target_that_is_not_there_fails(terminal: Terminal, target: str) -> None:
     """The beginning of a session's name is not its name, and what could not be pasted is not left behind."""

@@ -4,6 +4,7 @@ import json
 import random
 from collections.abc import Iterator, Mapping
 from typing import Any, Final
+from urllib.parse import quote, unquote
 
 import requests
 from server_process import PATIENCE_S, REPOSITORY
@@ -83,11 +84,16 @@ class World:
                     values[name] = self._project(value)
                 elif pool and value is not None and self._chance.random() < share:
                     chosen = self._chance.choice(pool)
+                    if values is case.path_parameters:
+                        chosen = quote(chosen, safe="")  # As what is drawn comes; an id may begin with #.
                     values[name] = [chosen] if isinstance(value, list) else chosen
-            if "on_conflict" in values or isinstance(values.get("wait_seconds"), (int, float)):
-                values["wait_seconds"] = _SHORT_S
         if isinstance(case.body, dict) and case.meta.generation.mode.is_positive:
             self._thin_out(case, share)
+        for values in (case.query, case.body):  # After thinning: without the field a call waits for a minute.
+            if isinstance(values, dict) and (
+                "on_conflict" in values or isinstance(values.get("wait_seconds"), (int, float))
+            ):
+                values["wait_seconds"] = _SHORT_S
         for values, place in ((case.body, {"project"}), (case.query, _in_query(case))):
             if isinstance(values, dict) and "project" in place and self._chance.random() < 0.9:
                 values["project"] = self.project
@@ -100,7 +106,7 @@ class World:
                 if self._chance.random() < 0.7:
                     del case.body[name]
         if case.method == "PUT" and "version" in schema["properties"] and self._chance.random() < share:
-            case.body["version"] = self._versions.get(case.path_parameters.get("id", ""), 1)
+            case.body["version"] = self._versions.get(unquote(case.path_parameters.get("id", "")), 1)
         if "path_pattern" in schema["properties"] and self._chance.random() < share:
             for name in _TARGETS & set(case.body):
                 del case.body[name]

@@ -1,6 +1,6 @@
 """A project where a message may have to wait for its recipient's approval, and what is to be seen of it."""
 
-from handler_bench import Bench
+from handler_bench import Bench, bench_of
 
 from intermute.core.api.contacts import HeldView, ListHeld, SetPolicy
 from intermute.core.api.messages import SendMessage, Sent
@@ -9,9 +9,7 @@ from intermute.core.contacts import OnDenied
 
 def guarded_bench() -> Bench:
     """Return a project with the agents anna, ben (who takes messages from contacts alone) and carl."""
-    made = Bench()
-    for name in ("anna", "ben", "carl"):
-        made.register(name)
+    made = bench_of("anna", "ben", "carl")
     made.run(SetPolicy(agent="ben", policy="contacts_only"))
     return made
 

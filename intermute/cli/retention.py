@@ -18,7 +18,7 @@ from intermute.cli.options import data_option
 from intermute.config import DEFAULT_HOST, DEFAULT_PORT
 from intermute.core.agents import Caller
 from intermute.core.api.retention import LogTrimmed, TrimLog
-from intermute.core.errors import DomainError
+from intermute.core.errors import DomainError, StorageFull
 from intermute.core.ids import ProjectName, normal_project_name
 from intermute.core.retention import EVERY_KIND, unknown_kinds
 from intermute.project.clock import SystemClock
@@ -27,7 +27,7 @@ from intermute.project.retention import Trimmed, preview, trim, trimmer
 from intermute.project.room import Room
 from intermute.store.compaction import compact
 from intermute.store.directory import DataDirectory, DirectoryRefused
-from intermute.store.faults import StoreFault
+from intermute.store.faults import StoreFault, told
 from intermute.store.hop import thread_hop
 from supervisor import ChildState, open_supervisor
 
@@ -101,8 +101,12 @@ def retention(
         if compacts and not dry_run:
             before, after = compact(directory.path_of(name))
             click.echo(f"file: {before} bytes before, {after} bytes now")
+    except StorageFull:
+        raise click.ClickException(
+            "the disk is full: make space, then run this again; what is trimmed already is in its archive file"
+        ) from None
     except (DomainError, StoreFault) as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(told(error)) from None
     finally:
         directory.unlock()
 

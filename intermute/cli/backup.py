@@ -10,7 +10,7 @@ from intermute.cli.options import Refused, data_option, in_service_of, locked, p
 from intermute.core.ids import Micros, ProjectName
 from intermute.store.backups import BackupRefused, back_up, check_backup, manifest_in, manifests
 from intermute.store.directory import DataDirectory
-from intermute.store.faults import StoreFault
+from intermute.store.faults import StoreFault, told
 from intermute.store.installing import restore as put_in_place
 
 _PROBLEMS = (BackupRefused, StoreFault, OSError, apsw.Error)
@@ -54,7 +54,7 @@ def backup(target: Path, project: str | None, data: Path) -> None:
             made = back_up(path, target, _now_us())
         except _PROBLEMS as problem:
             is_well = False
-            click.echo(f"PROBLEM {path.name}: {problem}", err=True)
+            click.echo(f"PROBLEM {path.name}: {told(problem)}", err=True)
         else:
             click.echo(
                 f"ok      {made.project}: head {made.head}, hash {made.head_hash}, {made.bytes} bytes in {made.file}"
@@ -63,7 +63,9 @@ def backup(target: Path, project: str | None, data: Path) -> None:
         is_well = False
         click.echo(f"PROBLEM {report.project if report else digest}: in quarantine, not backed up", err=True)
     if not is_well:
-        raise Refused("not everything was backed up: `intermute doctor` says more")
+        raise Refused(
+            "not everything was backed up: see above, and `intermute doctor` for more; older backups are kept"
+        )
 
 
 @click.command(epilog=_RESTORE_EXAMPLES)
@@ -97,7 +99,7 @@ def _restore_one(directory: DataDirectory, source: Path, path: Path) -> None:
         done = put_in_place(directory, manifest, source, _now_us())
     except _PROBLEMS as problem:
         raise Refused(
-            f"{manifest.project} was not restored: {problem}. Those named above were; this command can be repeated."
+            f"{manifest.project} was not restored: {told(problem)}. Those named above were; this command can be repeated."
         ) from problem
     click.echo(f"restored {manifest.project}: epoch {done.epoch}, the log goes on at {done.head}")
     for kept in done.kept:

@@ -10,7 +10,7 @@ import click
 from intermute.app import ExitCode
 from intermute.cli.options import data_option
 from intermute.store.connection import SQLITE_OLDEST, sqlite_version
-from intermute.store.diagnosis import examine
+from intermute.store.diagnosis import Finding, examine
 from intermute.store.directory import DataDirectory
 
 _IN_QUARANTINE: Final = "it is refused until you restore a backup or decide otherwise: `intermute quarantine --help`"
@@ -37,7 +37,7 @@ def doctor(data: Path) -> None:
     for path in files:
         found = examine(path, is_stopped=not is_running)
         is_well = is_well and found.is_well
-        problem = "" if found.is_well else _advice(found.integrity, found.migrations_pending)
+        problem = "" if found.is_well else _advice(found)
         _line(
             found.project or path.name,
             f"schema {found.schema}, head {found.head}, {found.size_bytes / 1024:.0f} KiB, integrity {found.integrity}"
@@ -57,9 +57,11 @@ def _line(what: str, value: str, problem: str) -> None:
     click.echo(f"{'PROBLEM' if problem else 'ok':8}{what}: {value}" + (f" — {problem}" if problem else ""))
 
 
-def _advice(integrity: str, pending: int) -> str:
-    if pending < 0:
+def _advice(found: Finding) -> str:
+    if found.migrations_pending < 0:
         return "a newer version wrote this file: start that version"
-    if integrity != "ok":
+    if found.is_unread:
+        return "the file was not looked at, and nothing is known to be wrong with it"
+    if found.integrity != "ok":
         return "the file is damaged: stop the server, keep the file with its -wal, and restore a backup (`intermute restore`)"
     return "the file holds no project: it can be removed"

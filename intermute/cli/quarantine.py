@@ -11,7 +11,7 @@ from intermute.cli.options import Refused, data_option, in_service_of, locked, p
 from intermute.core.ids import Micros, ProjectName
 from intermute.store.backups import BackupRefused
 from intermute.store.directory import DataDirectory
-from intermute.store.faults import StoreFault
+from intermute.store.faults import StoreFault, told
 from intermute.store.installing import Installed, put_back, start_anew
 
 _EXAMPLES = """Examples:
@@ -68,7 +68,7 @@ def _end(how: Callable[[DataDirectory, ProjectName, Micros], Installed], project
         try:
             done = how(directory, project_named(project), Micros(time.time_ns() // 1000))
         except (BackupRefused, StoreFault, OSError, apsw.Error) as problem:
-            raise Refused(f"{problem}. The project is still in quarantine.") from problem
+            raise Refused(f"{told(problem)}. The project is still in quarantine.") from problem
     click.echo(f"{project}: epoch {done.epoch}, the log goes on at {done.head}")
     for kept in done.kept:
         click.echo(f"  what was in quarantine is kept in {kept}")

@@ -16,17 +16,18 @@ import trio
 from intermute.cli.check_call import NoVerdict, service_at
 from intermute.cli.options import data_option
 from intermute.config import DEFAULT_HOST, DEFAULT_PORT
-from intermute.core.api.retention import LogTrimmed
-from intermute.core.errors import DomainError
+from intermute.core.agents import Caller
+from intermute.core.api.retention import LogTrimmed, TrimLog
+from intermute.core.errors import DomainError, StorageFull
 from intermute.core.ids import ProjectName, normal_project_name
-from intermute.core.retention import EVERY_KIND, RetentionRule, unknown_kinds
+from intermute.core.retention import EVERY_KIND, unknown_kinds
 from intermute.project.clock import SystemClock
 from intermute.project.registry import Registry
-from intermute.project.retention import Trimmed, preview, trim
+from intermute.project.retention import Trimmed, preview, trim, trimmer
 from intermute.project.room import Room
 from intermute.store.compaction import compact
 from intermute.store.directory import DataDirectory, DirectoryRefused
-from intermute.store.faults import StoreFault
+from intermute.store.faults import StoreFault, told
 from intermute.store.hop import thread_hop
 from supervisor import ChildState, open_supervisor
 
@@ -55,6 +56,12 @@ Step = Callable[[], LogTrimmed]
 @click.option("--kind", "kinds", multiple=True, help="Only these events, each kind for itself; repeatable.")
 @click.option("--dry-run", is_flag=True, help="Only tell what would go.")
 @click.option("--archive/--no-archive", default=True, show_default=True, help="Write what goes to an archive file.")
+@click.option(
+    "--agent",
+    envvar=["INTERMUTE_AGENT_NAME", "INTERMUTE_AGENT"],
+    help="Who trims, for the audit; else INTERMUTE_AGENT_NAME, else INTERMUTE_AGENT, else the operator.",
+)
+@click.option("--reason", help="Why, for the audit.")
 @click.option("--compact", "compacts", is_flag=True, help="Then make the file smaller; not while a server runs.")
 @click.option(
     "--url",
@@ -66,20 +73,21 @@ Step = Callable[[], LogTrimmed]
 @data_option("Directory of the projects' files.")
 def retention(
     project: str, keep_days: float | None, keep_events: int | None, kinds: tuple[str, ...], dry_run: bool, archive: bool,
-    compacts: bool, url: str, data: Path,
+    agent: str | None, reason: str | None, compacts: bool, url: str, data: Path,
 ) -> None:  # fmt: skip
     """Trim a project's event log by age or number of events; without a limit, by the rules in its settings."""
     name = normal_project_name(project)
     if name is None:
         raise click.BadParameter("use 1 to 128 printable characters", param_hint="--project")
     rules = _rules(keep_days, keep_events, kinds)
+    wish = _wish(project=name, rules=rules, dry_run=dry_run, archive=archive, agent=agent or None, reason=reason)
     directory = DataDirectory(data)
     if not data.is_dir():
         raise click.ClickException(f"there is no directory {data}: name one with --data")
     if directory.is_locked():
         if compacts:
             raise NoVerdict(f"a server runs on {data}: stop it to make files smaller, or leave --compact out")
-        _told(partial(_ask_server, url, name, rules, dry_run=dry_run, archives=archive))
+        _told(partial(_ask_server, url, wish))
         return
     try:
         directory.prepare()
@@ -89,32 +97,40 @@ def retention(
     try:
         if not directory.has(name):
             raise click.ClickException(f"there is no project {name} in {data}")
-        _told(partial(trio.run, partial(_trim_here, directory, name, rules, dry_run=dry_run, archives=archive)))
+        _told(partial(trio.run, partial(_trim_here, directory, name, wish)))
         if compacts and not dry_run:
             before, after = compact(directory.path_of(name))
             click.echo(f"file: {before} bytes before, {after} bytes now")
+    except StorageFull:
+        raise click.ClickException(
+            "the disk is full: make space, then run this again; what is trimmed already is in its archive file"
+        ) from None
     except (DomainError, StoreFault) as error:
-        raise click.ClickException(str(error)) from None
+        raise click.ClickException(told(error)) from None
     finally:
         directory.unlock()
 
 
-def _rules(keep_days: float | None, keep_events: int | None, kinds: tuple[str, ...]) -> list[RetentionRule] | None:
+def _wish(**fields: object) -> TrimLog:
+    """Return what is asked for, checked as over HTTP. Raises: click.UsageError."""
+    try:
+        wish = msgspec.convert(fields, TrimLog)
+    except msgspec.ValidationError as error:
+        raise click.UsageError(str(error)) from None
+    if unknown := unknown_kinds(wish.rules or ()):
+        raise click.UsageError(
+            f"no event is of kind {unknown[0]}: docs/api.md lists them; message.* is all of a family"
+        )
+    return wish
+
+
+def _rules(keep_days: float | None, keep_events: int | None, kinds: tuple[str, ...]) -> list[dict[str, object]] | None:
     """Return the rules that the flags say, or None for those of the project. Raises: click.UsageError."""
     if keep_days is None and keep_events is None:
         if kinds:
             raise click.UsageError("say with --keep-days or --keep-events what of these kinds is kept")
         return None
-    fields = {"keep_days": keep_days, "keep_events": keep_events}
-    try:
-        rules = msgspec.convert([{"kind": kind, **fields} for kind in kinds or (EVERY_KIND,)], list[RetentionRule])
-    except msgspec.ValidationError as error:
-        raise click.UsageError(str(error)) from None
-    if unknown := unknown_kinds(rules):
-        raise click.UsageError(
-            f"no event is of kind {unknown[0]}: docs/api.md lists them; message.* is all of a family"
-        )
-    return rules
+    return [{"kind": kind, "keep_days": keep_days, "keep_events": keep_events} for kind in kinds or (EVERY_KIND,)]
 
 
 def _told(step: Step) -> None:
@@ -132,26 +148,17 @@ def _told(step: Step) -> None:
     click.echo(f"{total} event(s) {how}; the oldest since_cursor is {done.oldest_cursor}")
 
 
-def _ask_server(
-    url: str, project: ProjectName, rules: list[RetentionRule] | None, *, dry_run: bool, archives: bool
-) -> LogTrimmed:
-    fields = {"dry_run": dry_run, "archive": archives} | ({} if rules is None else {"rules": rules})
+def _ask_server(url: str, wish: TrimLog) -> LogTrimmed:
+    fields = {name: value for name, value in msgspec.structs.asdict(wish).items() if value is not None}
     service = replace(service_at(url, os.environ.get("INTERMUTE_API_KEY")), timeout_s=_TIMEOUT_S)
-    content = service.post(f"/api/projects/{quote(project)}/retention", fields)
+    content = service.post(f"/api/projects/{quote(fields.pop('project'))}/retention", fields)
     try:
         return msgspec.json.decode(content, type=LogTrimmed)
     except (msgspec.DecodeError, UnicodeDecodeError):
         raise NoVerdict(f"{url} is not an Intermute that trims: say with --url where it runs") from None
 
 
-async def _trim_here(
-    directory: DataDirectory,
-    name: ProjectName,
-    rules: list[RetentionRule] | None,
-    *,
-    dry_run: bool,
-    archives: bool,
-) -> LogTrimmed:
+async def _trim_here(directory: DataDirectory, name: ProjectName, wish: TrimLog) -> LogTrimmed:
     """Do it as a server does, without one: the same actor, for this project alone."""
     failure: DomainError | None = None
     found, oldest = Trimmed(), 0
@@ -160,8 +167,12 @@ async def _trim_here(
         registry = Registry(directory, supervisor, SystemClock(), secrets.randbits, _ignore_line, room=room)
         try:
             project = await registry.project(name)
-            wished = project.known_state().committed_settings.retention if rules is None else rules
-            found = await (preview(project, wished) if dry_run else trim(project, wished, archives=archives))
+            rules = project.known_state().committed_settings.retention if wish.rules is None else wish.rules
+            if wish.dry_run:
+                found = await preview(project, rules)
+            else:
+                by = trimmer(project, Caller(is_local=True), wish.agent, rules, wish.reason)
+                found = await trim(project, rules, archives=wish.archive, by=by)
             oldest = await project.oldest_cursor(None)
         except DomainError as error:  # Not through the supervisor, which would wrap it (hazards.md 23).
             failure = error
@@ -173,7 +184,7 @@ async def _trim_here(
         raise failure
     return LogTrimmed(
         project=name,
-        dry_run=dry_run,
+        dry_run=wish.dry_run,
         trimmed=found.by_type.total(),
         by_type=dict(sorted(found.by_type.items())),
         archives=found.archives,

@@ -9,10 +9,17 @@ from collections.abc import Mapping
 from enum import StrEnum
 from typing import Any, Final, NamedTuple
 
+import msgspec
+
+from intermute.core import limits
 from intermute.core.ids import Micros, ProjectName
 from intermute.core.messages import normal_topic
 from intermute.core.times import rfc3339
 
+_NAMED_BYTES: Final = 4  # the quotes, the colon and the comma of a field.
+_COMMON_BYTES: Final = (
+    2048  # what the common fields take at most: 256 characters of an address, 128 of a project's name.
+)
 _EVENT_CHARS: Final = 512  # what the event's own objects take; a guess, near what 1,024 small ones take in all.
 
 
@@ -149,6 +156,26 @@ def on_the_wire(event: Event, project: ProjectName, asked_as: str | None) -> dic
     elif event.audience is not None and event.type in _MARKS:
         fields.pop("agent_id", None)
     return dict(sorted(fields.items()))
+
+
+def shortened(event: Event) -> Event:
+    """Return the event as it fits into one message of a reader that takes no longer ones, as the original's client does.
+
+    Where it is longer its largest fields are left out, and named. The log keeps the whole event.
+    """
+    sizes = {name: len(msgspec.json.encode(value)) for name, value in event.data.items()}
+    excess = sum(sizes.values()) + sum(map(len, sizes)) + _NAMED_BYTES * len(sizes)
+    excess -= limits.SHORT_EVENT_BYTES_MAX - _COMMON_BYTES
+    left_out = []
+    for name in sorted(sizes, key=lambda each: (-sizes[each], each)):
+        if excess <= 0:
+            break
+        excess -= sizes[name]  # Its own name is among those that are told.
+        left_out.append(name)
+    if not left_out:
+        return event
+    kept = {name: value for name, value in event.data.items() if name not in left_out}
+    return event._replace(data={**kept, "left_out": sorted(left_out)})
 
 
 def parse_types(text: str | None) -> frozenset[str] | None:

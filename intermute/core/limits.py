@@ -173,6 +173,7 @@ ABSENT_READERS_MAX: Final = (
 )
 
 # Retention
+SHORT_EVENT_BYTES_MAX: Final = 32 * 1024  # bytes of one message that the original's client reads; contract.md 2.3.
 EVENT_KIND_CHARS_MAX: Final = 64  # characters of the kind of a rule; the longest type of event has 26.
 KEEP_DAYS_MAX: Final = 36_500  # days; a hundred years, above it the number is a mistake.
 KEEP_EVENTS_MAX: Final = 1_000_000_000  # events; more than one file can sensibly hold.

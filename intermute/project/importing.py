@@ -10,7 +10,7 @@ from intermute.core.original.report import ProjectReport
 from intermute.core.original.rows import shown
 from intermute.project.importing_rows import RowsImport
 from intermute.store.directory import DataDirectory
-from intermute.store.faults import StoreFault
+from intermute.store.faults import StoreFault, told
 from intermute.store.intake import IntakeRefused, intake
 from intermute.store.original import NotTheOriginals, Original
 
@@ -60,5 +60,5 @@ def import_project(
             if report.taken and not is_trial:
                 taking.commit(rows.head)
     except (IntakeRefused, StoreFault, NotTheOriginals) as problem:
-        return ProjectReport(project, report.called, str(problem))
+        return ProjectReport(project, report.called, told(problem))
     return report

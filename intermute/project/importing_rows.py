@@ -12,8 +12,9 @@ from intermute.core.agents import Caller
 from intermute.core.entities.definition import Entity
 from intermute.core.entities.kinds import CUJ, ENTITIES
 from intermute.core.errors import DomainError, InvalidRequest
-from intermute.core.ids import Micros, ProjectName, RandomBits
+from intermute.core.ids import AgentId, Micros, ProjectName, RandomBits
 from intermute.core.original.agents import agent_of
+from intermute.core.original.contacts import contact_of
 from intermute.core.original.entities import MADE_AT, entity_of, link_of
 from intermute.core.original.messages import label_of, message_of
 from intermute.core.original.report import ProjectReport, Tally
@@ -26,6 +27,7 @@ from intermute.project.handlers.messages import facts_for_send
 from intermute.project.handlers.taking_over import (
     TakingOver,
     take_agent,
+    take_contact,
     take_entity,
     take_link,
     take_message,
@@ -39,7 +41,11 @@ from intermute.store.intake import Intake
 from intermute.store.original import Original
 from intermute.store.original_tables import IMPORTED
 
-_NAMED_BY: Final = {"messages": ("message_id",), "cuj_feature_links": ("cuj_id", "feature_id")}
+_NAMED_BY: Final = {
+    "messages": ("message_id",),
+    "cuj_feature_links": ("cuj_id", "feature_id"),
+    "agent_contacts": ("agent_id", "contact_agent_id"),
+}
 _NO_TIME_PASSES_S: Final = 0.0  # the monotonic time of an import: nothing runs out during one.
 
 _Taker = Callable[[Row, bytes, TakingOver], list[str]]
@@ -59,8 +65,11 @@ class RowsImport:
         self._now = Now(_NO_TIME_PASSES_S, taking.now_us)
         self._state = load_state(taking.connection, taking.row, self._now, None)
         assert self._state.name == project
+        self._arrived: set[AgentId] = set()
+        """The agents that have come in by this import."""
         self._takers: Mapping[str, _Taker] = {
             "agents": self._take_agent,
+            "agent_contacts": self._take_contact,
             "messages": self._take_message,
             "cuj_feature_links": self._take_link,
             "file_reservations": self._take_reservation,
@@ -109,6 +118,21 @@ class RowsImport:
         if agent_rows.is_known(self._taking.connection, found.id):
             raise _AlreadyHere
         take_agent(found, tx)
+        self._arrived.add(found.id)
+        return found.notes
+
+    def _take_contact(self, row: Row, _raw: bytes, tx: TakingOver) -> list[str]:
+        found = contact_of(row, self._now.wall_us)
+        agents, other = self._state.agents, found.asked.other
+        if self._state.contacts.get(found.owner, agents.canonical(other)) is not None:
+            raise _AlreadyHere
+        if agents.of_id(found.owner) is None:
+            raise LeftOut("its agent is not here")
+        if found.owner not in self._arrived:  # Whom it has taken out since must not come back.
+            raise LeftOut("its agent was here before, and its list is its own")
+        if agents.find(other) is None and self._original.has_agent(other):
+            raise LeftOut("the contact is of another project, or was left out itself")
+        take_contact(found, tx)
         return found.notes
 
     def _take_entity(self, entity: Entity, row: Row, _raw: bytes, tx: TakingOver) -> list[str]:

@@ -6,7 +6,7 @@ deleted is archived once more. Reading and archiving have threads of their own; 
 
 from collections import Counter
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from functools import partial
 from typing import Any, Final
 
@@ -14,12 +14,12 @@ import apsw
 import trio
 
 from intermute.core import limits
-from intermute.core.agents import Caller
-from intermute.core.errors import DomainError, StorageFull, StorageUnavailable
-from intermute.core.ids import Micros
+from intermute.core.agents import Caller, act_as
+from intermute.core.errors import DomainError, InvalidRequest, StorageFull, StorageUnavailable
+from intermute.core.ids import OPERATOR, Micros
 from intermute.core.retention import RetentionRule, types_by_rule
 from intermute.core.times import SECOND_US
-from intermute.project.handlers.trimming import TrimEvents
+from intermute.project.handlers.trimming import TrimEvents, Trimmer
 from intermute.project.mail import Request
 from intermute.project.project import Project
 from intermute.project.transaction import FromStore
@@ -49,6 +49,21 @@ class _Share:
     upto: int
 
 
+def trimmer(
+    project: Project, caller: Caller, given: str | None, rules: Sequence[RetentionRule], reason: str | None
+) -> Trimmer:
+    """Return who has the log trimmed, for the audit; `given` is what the request says.
+
+    Raises: AgentHeaderMissing, AgentIdentityMismatch; InvalidRequest, where a remote caller does not say who it is.
+    """
+    agents = project.known_state().agents
+    identity = project.identify(caller)
+    speaker = act_as(identity, agents.canonical(given) if given else None)
+    if speaker is None and not caller.is_local:
+        raise InvalidRequest([("agent_id", "say who trims the log: your agent id or name, here or in X-Agent-ID")])
+    return Trimmer(speaker or OPERATOR, identity.is_verified, rules, reason or "")
+
+
 async def preview(project: Project, rules: Sequence[RetentionRule]) -> Trimmed:
     """Return what the rules would delete now; changes nothing. Raises: DomainError."""
     found = Trimmed()
@@ -59,10 +74,16 @@ async def preview(project: Project, rules: Sequence[RetentionRule]) -> Trimmed:
 
 
 async def trim(
-    project: Project, rules: Sequence[RetentionRule], *, archives: bool, chunks_max: int | None = None
+    project: Project,
+    rules: Sequence[RetentionRule],
+    *,
+    archives: bool,
+    chunks_max: int | None = None,
+    by: Trimmer | None = None,
 ) -> Trimmed:
     """Delete what the rules say, after archiving it if asked to; at most so many chunks, then there may be more.
 
+    Each commit that deletes something records who it is done for, if anybody asked for it: `by`.
     One pass at a time. Cancellation: what was deleted stays deleted, the rest is left for the next pass. Raises: DomainError.
     """
     done = Trimmed()
@@ -76,9 +97,10 @@ async def trim(
                         done.has_more = True
                         return done
                     chunks_max = None if chunks_max is None else chunks_max - 1
-                    if archives:
-                        done.archives.append(await _archive(project, events))
-                    await _delete(project, events, done)
+                    file = await _archive(project, events) if archives else None
+                    if file is not None:
+                        done.archives.append(file)
+                    await _delete(project, events, TrimEvents([], file, by), done)
                     after = events[-1].cursor
     finally:
         project.calls -= 1
@@ -136,10 +158,10 @@ async def _archive(project: Project, events: Sequence[EventRow]) -> str:
         raise (StorageFull() if fault.kind is FaultKind.FULL else StorageUnavailable()) from None
 
 
-async def _delete(project: Project, events: Sequence[EventRow], done: Trimmed) -> None:
+async def _delete(project: Project, events: Sequence[EventRow], how: TrimEvents, done: Trimmed) -> None:
     for start in range(0, len(events), limits.TRIM_MAX):
         slice_ = [(event.cursor, event.type) for event in events[start : start + limits.TRIM_MAX]]
-        await project.ask(Request(TrimEvents(slice_), _SYSTEM))
+        await project.ask(Request(replace(how, events=slice_), _SYSTEM))
         done.by_type.update(event_type for _, event_type in slice_)
 
 

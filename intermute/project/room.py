@@ -8,6 +8,7 @@ import math
 from collections.abc import AsyncIterator, Awaitable, Callable
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
+from functools import partial
 
 import trio
 
@@ -71,15 +72,15 @@ class Room:
     async def lent(self) -> AsyncIterator[None]:
         """Give the ballast up for the length of the block: for what frees room, or needs hardly any to serve reads.
 
-        Whatever it takes, the rest is taken back. Raises: StoreFault.
+        Whatever it takes, the rest is taken back, and nothing else. Raises: StoreFault.
         """
         async with self._lending:
-            await self._hop(self._give_up)
+            had_bytes = await self._hop(self._give_up)
             try:
                 yield
             finally:
                 with trio.move_on_after(_TAKE_BACK_TIMEOUT_S, shield=True):
-                    await self._hop(self._take_back)
+                    await self._hop(partial(self._take_back, had_bytes))
 
     async def keep(self, child: Child, *, free: Callable[[], Awaitable[bool]], on_room: Callable[[], None]) -> None:
         """Have `free` make room while the disk is full, and call `on_room` when there is some; the `main` of a child.
@@ -127,14 +128,15 @@ class Room:
         except StoreFault as fault:
             self._log("storage.ballast_failed", fault=str(fault))
 
-    def _give_up(self) -> None:
+    def _give_up(self) -> int:
         with as_faults():
-            self._ballast.give_up()
+            had_bytes = self._ballast.give_up()
             self._ballast_bytes = 0
+        return had_bytes
 
-    def _take_back(self) -> None:
+    def _take_back(self, had_bytes: int) -> None:
         with as_faults():
-            self._ballast_bytes = self._ballast.take_what_is_left()
+            self._ballast_bytes = self._ballast.take_back(had_bytes)
 
     def _take_spare(self) -> None:
         with as_faults():

@@ -254,15 +254,17 @@ def _kept(connection: apsw.Connection, now: Now) -> KeptReplies:
     return kept
 
 
+def _deadline_s(expires_at_us: Micros, now: Now) -> float:
+    """Return when what the disk alone tells of runs out."""
+    remaining_s = (expires_at_us - now.wall_us) / SECOND_US
+    # A wall clock that jumped while we were down must not stretch a lease beyond any that could be granted.
+    return now.mono_s + min(max(remaining_s, limits.RESTART_GRACE_S), limits.TTL_MAX_S)
+
+
 def _lease(stored: ReservationRow, now: Now, previous: ProjectState | None, *, fold_case: bool) -> Reservation:
     known = previous.leases.versions(stored.id) if previous else []
     same = [each.deadline_s for each in known if each.expires_at_us == stored.expires_at_us]
-    if same:
-        deadline_s = same[0]
-    else:
-        remaining_s = (stored.expires_at_us - now.wall_us) / SECOND_US
-        # A wall clock that jumped while we were down must not stretch a lease beyond any that could be granted.
-        deadline_s = now.mono_s + min(max(remaining_s, limits.RESTART_GRACE_S), limits.TTL_MAX_S)
+    deadline_s = same[0] if same else _deadline_s(stored.expires_at_us, now)
     claim = Claim(
         id=stored.id,
         sequence=stored.fence,
@@ -282,8 +284,7 @@ def _intent(stored: IntentRow, now: Now, previous: ProjectState | None, *, fold_
     elif stored.reservation_id is not None:
         deadline_s = math.inf
     else:
-        remaining_s = (stored.expires_at_us - now.wall_us) / SECOND_US
-        deadline_s = now.mono_s + min(max(remaining_s, limits.RESTART_GRACE_S), limits.TTL_MAX_S)
+        deadline_s = _deadline_s(stored.expires_at_us, now)
     claim = Claim(
         id=stored.id,
         sequence=stored.declared,

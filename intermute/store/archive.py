@@ -37,11 +37,15 @@ def write(directory: Path, project: ProjectName, events: Sequence[EventRow]) -> 
         with suppress(FileNotFoundError):
             part.unlink()  # Left by a process that died over it.
         handle = os.open(part, os.O_WRONLY | os.O_CREAT | os.O_EXCL | os.O_NOFOLLOW | os.O_CLOEXEC, 0o600)
-        with os.fdopen(handle, "wb") as raw:
-            with gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as packed:
-                packed.writelines(_line(project, event) for event in events)
-            raw.flush()
-            os.fsync(raw.fileno())
+        try:
+            with os.fdopen(handle, "wb") as raw:
+                with gzip.GzipFile("", "wb", _LEVEL, raw, mtime=0) as packed:
+                    packed.writelines(_line(project, event) for event in events)
+                raw.flush()
+                os.fsync(raw.fileno())
+        except OSError:
+            part.unlink()  # What there was room for would only take it from others.
+            raise
         part.replace(directory / name)
         _flush(directory)
     return name

@@ -16,7 +16,7 @@ import msgspec
 
 from intermute.core.ids import Micros, ProjectName, normal_project_name, project_digest
 from intermute.core.times import rfc3339
-from intermute.store.connection import close, create_private, open_reader
+from intermute.store.connection import close, create_private, log_of, open_reader, shared_memory_of
 from intermute.store.diagnosis import Finding, examine
 from intermute.store.faults import as_faults
 from intermute.store.files import make_private, sync_directory, write_private
@@ -80,7 +80,8 @@ def back_up(source: Path, target: Path, at_us: Micros) -> Manifest:
         )
         new.rename(file)
     finally:
-        new.unlink(missing_ok=True)
+        for each in (new, log_of(new), shared_memory_of(new)):
+            each.unlink(missing_ok=True)
     _publish(target, manifest)
     for older in target.glob(f"{source.stem}-*.db*"):
         if (number := re.search(r"-([0-9]+)\.db", older.name)) and int(number[1]) < at_us:
@@ -95,12 +96,13 @@ def _copy(source: Path, new: Path) -> None:
             create_private(new)
             copy = apsw.Connection(str(new), flags=apsw.SQLITE_OPEN_READWRITE | apsw.SQLITE_OPEN_NOFOLLOW)
             try:
-                copy.execute("PRAGMA journal_mode = OFF").fetchall()
-                # In one step, which is one read transaction: what is committed meanwhile is not in it.
-                with copy.backup("main", live, "main") as backup:
-                    backup.step(-1)
-                # So that it is whole in one file, whoever opens it.
-                copy.execute("PRAGMA journal_mode = DELETE").fetchall()
+                with as_faults(copy):
+                    copy.execute("PRAGMA journal_mode = OFF").fetchall()
+                    # In one step, which is one read transaction: what is committed meanwhile is not in it.
+                    with copy.backup("main", live, "main") as backup:
+                        backup.step(-1)
+                    # So that it is whole in one file, whoever opens it.
+                    copy.execute("PRAGMA journal_mode = DELETE").fetchall()
             finally:
                 copy.close(force=True)
             with new.open("rb") as file:
@@ -112,8 +114,13 @@ def _copy(source: Path, new: Path) -> None:
 def _publish(target: Path, manifest: Manifest) -> None:
     path = manifest_in(target, ProjectName(manifest.project))
     new = path.with_suffix(".json.new")
-    write_private(new, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
-    sync_directory(target)  # The file it names must be there before it is.
+    try:
+        write_private(new, msgspec.json.format(msgspec.json.encode(manifest), indent=2) + b"\n")
+        sync_directory(target)  # The file it names must be there before it is.
+    except OSError:
+        for each in (new, target / manifest.file):  # A copy that nothing tells of takes room, and helps nobody.
+            each.unlink(missing_ok=True)
+        raise
     new.rename(path)
     sync_directory(target)
 

@@ -54,18 +54,23 @@ class Ballast:
             self._grow(wanting)
         return self.size_bytes()
 
-    def take_what_is_left(self) -> int:
-        """Take as much as there is, after it was given up; return the size it has then. Raises: OSError."""
-        wanting = self.wanted_bytes - self.size_bytes()
+    def take_back(self, had_bytes: int) -> int:
+        """Take as much as there is of what it had when it was given up; return the size it has then. Raises: OSError.
+
+        Never more: room that somebody makes meanwhile is for writes, and would be missing for ever on a small disk.
+        """
+        wanting = had_bytes - self.size_bytes()
         free = self.free_bytes()
         most = wanting if free is None else min(wanting, free)
         while most >= _BLOCK_BYTES and not self._grow(most // _BLOCK_BYTES * _BLOCK_BYTES):
             most //= 2
         return self.size_bytes()
 
-    def give_up(self) -> None:
-        """Leave the room to others. Raises: OSError."""
+    def give_up(self) -> int:
+        """Leave the room to others, and return how much it was. Raises: OSError."""
+        had_bytes = self.size_bytes()
         self._path.unlink(missing_ok=True)
+        return had_bytes
 
     def _grow(self, by_bytes: int) -> bool:
         """Tell whether it could be done; if not, it is as large as before."""

@@ -9,7 +9,7 @@ import apsw
 from intermute.store import projects
 from intermute.store.chain import CHAIN_SCHEMA, TAIL_EVENTS, check_chain
 from intermute.store.connection import close, open_reader, snapshot
-from intermute.store.faults import FaultKind, StoreFault, as_faults
+from intermute.store.faults import FaultKind, StoreFault, as_faults, told
 from intermute.store.migrate import known_migrations, schema_version
 from intermute.store.seal import check_seal
 
@@ -30,6 +30,8 @@ class Finding:
     head_hash: str | None
     """The hash of the last event, once the chain was checked; None in a file of before the chain."""
     is_damaged: bool
+    is_unread: bool
+    """Whether a full disk kept it from being looked at, which takes 32 KiB for the index of the log."""
     size_bytes: int
 
     @property
@@ -43,7 +45,7 @@ def check_unsealed(connection: apsw.Connection, path: Path) -> None:
 
     Bounded: larger files are left to the diagnosis that runs while the service serves. Raises: StoreFault.
     """
-    with as_faults(), snapshot(connection):
+    with as_faults(connection), snapshot(connection):
         if path.stat().st_size <= QUICK_CHECK_BYTES_MAX:
             found = str(connection.execute("PRAGMA quick_check(1)").get)
             if found != "ok":
@@ -58,16 +60,16 @@ def examine(path: Path, *, is_stopped: bool = False, tail: int | None = None) ->
     One snapshot of the file is checked: its structure, and every event against the hash chain, or the last `tail` of them.
     With `is_stopped`, where nobody can open the file meanwhile, its seal as well.
     """
-    schema, integrity, row, head_hash, is_damaged = 0, "ok", None, None, False
+    schema, integrity, row, head_hash, is_damaged, is_unread = 0, "ok", None, None, False, False
     try:
         if is_stopped:
             check_seal(path)
         connection = open_reader(path, leaves_log=True)
     except StoreFault as fault:
-        integrity, is_damaged = str(fault), fault.kind is FaultKind.CORRUPT
+        integrity, is_damaged, is_unread = _reading(fault)
     else:
         try:
-            with as_faults(), snapshot(connection):
+            with as_faults(connection), snapshot(connection):
                 schema = schema_version(connection)
                 found = [str(line[0]) for line in connection.execute("PRAGMA quick_check(5)")]
                 integrity = "; ".join(found)
@@ -76,7 +78,7 @@ def examine(path: Path, *, is_stopped: bool = False, tail: int | None = None) ->
                 if schema >= CHAIN_SCHEMA and integrity == "ok":
                     head_hash = check_chain(connection, tail=tail).digest.hex()
         except StoreFault as fault:
-            integrity, is_damaged = str(fault), fault.kind is FaultKind.CORRUPT
+            integrity, is_damaged, is_unread = _reading(fault)
         except apsw.SQLError as error:  # Its tables are not ours.
             integrity = str(error)
         finally:
@@ -91,5 +93,10 @@ def examine(path: Path, *, is_stopped: bool = False, tail: int | None = None) ->
         head=row.head if row else 0,
         head_hash=head_hash,
         is_damaged=is_damaged,
+        is_unread=is_unread,
         size_bytes=path.stat().st_size if path.exists() else 0,  # It may have gone into quarantine meanwhile.
     )
+
+
+def _reading(fault: StoreFault) -> tuple[str, bool, bool]:
+    return told(fault), fault.kind is FaultKind.CORRUPT, fault.kind is FaultKind.FULL

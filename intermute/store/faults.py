@@ -79,6 +79,15 @@ def as_faults(connection: apsw.Connection | None = None) -> Iterator[None]:
         raise StoreFault(kind, f"{type(error).__name__}: {error}", is_cut_short=is_cut_short) from error
 
 
+def told(problem: Exception) -> str:
+    """Return what an operator is told of a problem: of a full disk what to do, too."""
+    if isinstance(problem, StoreFault):
+        is_full, text = problem.kind is FaultKind.FULL, problem.text
+    else:
+        is_full, text = isinstance(problem, OSError) and problem.errno in NO_ROOM, str(problem)
+    return f"the disk is full ({text}): make space, then run this again" if is_full else str(problem)
+
+
 def _kind_of(error: Exception) -> FaultKind:
     # Extended codes are of the general class: a file that ends too early is damage, not a disk that may work again.
     if isinstance(error, apsw.IOError) and getattr(error, "extendedresult", None) in _DAMAGE:

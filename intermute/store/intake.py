@@ -8,7 +8,7 @@ import os
 import shutil
 import tempfile
 from collections.abc import Iterable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -76,16 +76,29 @@ def intake(
             with _transaction(copy, project, wall_us) as found:
                 yield found
     elif path.exists():
-        with _transaction(path, project, wall_us) as found:
+        with _transaction(path, project, wall_us, leaves_log_if_full=True) as found:
             yield found
-        seal(path)
+        with _tidying():
+            seal(path)
     else:
         with _new(path, project, wall_us) as found:
             yield found
 
 
 @contextmanager
-def _transaction(path: Path, project: ProjectName, wall_us: Micros) -> Iterator[Intake]:
+def _tidying() -> Iterator[None]:
+    """Let go what a full disk does not let be done after the commit: whoever opens the file next does it."""
+    try:
+        yield
+    except StoreFault as fault:
+        if fault.kind is not FaultKind.FULL:
+            raise
+
+
+@contextmanager
+def _transaction(
+    path: Path, project: ProjectName, wall_us: Micros, *, leaves_log_if_full: bool = False
+) -> Iterator[Intake]:
     try:
         connection, row, _ = open_project(path, project, wall_us)
     except (MigrationRefused, WrongFile) as refused:
@@ -100,7 +113,8 @@ def _transaction(path: Path, project: ProjectName, wall_us: Micros) -> Iterator[
     except BaseException as error:
         abandon(connection, leaves_log=isinstance(error, StoreFault) and error.kind is FaultKind.CORRUPT)
         raise
-    close(connection, checkpoint=True)
+    with _tidying() if leaves_log_if_full else nullcontext():
+        close(connection, checkpoint=True)
 
 
 @contextmanager
@@ -124,7 +138,8 @@ def _new(path: Path, project: ProjectName, wall_us: Micros) -> Iterator[Intake]:
                 sync_directory(path.parent)
                 new.replace(path)
                 sync_directory(path.parent)
-                seal(path)
+                with _tidying():
+                    seal(path)
         finally:
             for each in every:
                 each.unlink(missing_ok=True)

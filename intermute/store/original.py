@@ -30,6 +30,7 @@ CREATE TEMP TABLE firsts AS
 SELECT CAST(message_id AS BLOB) AS message_id, {project} AS project, min(cursor) AS cursor
 FROM main.events WHERE type = 'message.created' GROUP BY 1, 2
 """
+_HAS_AGENT: Final = "SELECT EXISTS (SELECT 1 FROM main.agents WHERE id = :id)"
 _SUFFIXES: Final = ("-wal", "-journal")
 
 
@@ -64,7 +65,7 @@ class Original:
         for table in (each for each in IMPORTED if each in self._columns):
             with _readable():
                 sql = f"SELECT DISTINCT {self._project(table)} FROM {table} AS t"  # noqa: S608 - names of TABLES
-                found.update(row[0] for row in self._connection.execute(sql))
+                found.update(row[0] for row in self._connection.execute(sql) if row[0] is not None)
         return sorted(found)
 
     def count(self) -> int:
@@ -98,6 +99,11 @@ class Original:
         sql = f"SELECT {self._cells(table)} FROM {table} AS t {join} WHERE {self._project(table)} = :project ORDER BY {order}"  # noqa: S608 - names of TABLES
         yield from self._read(table, sql, {"project": project})
 
+    def has_agent(self, agent_id: str) -> bool:
+        """Tell whether there is an agent of this id, in whatever project."""
+        with _readable():
+            return bool(self._connection.execute(_HAS_AGENT, {"id": agent_id}).get)
+
     def recipients(self, project: bytes, message: Row) -> Iterator[Row]:
         """Yield what is known of the recipients of a message."""
         if "message_recipients" not in self._columns or "message_id" in message.broken:
@@ -123,7 +129,14 @@ class Original:
         return ", ".join(_cell(name) if name in self._columns[table] else "NULL" for name in TABLES[table])
 
     def _project(self, table: str) -> str:
-        """Return the expression for the project of a row; before there were projects it was the nameless one."""
+        """Return the expression for the project of a row; before there were projects it was the nameless one.
+
+        A contact is of its agent's project, and of none where there is no such agent.
+        """
+        if table == "agent_contacts":
+            project = "CAST(coalesce(a.project, '') AS BLOB)" if "project" in self._columns["agents"] else "x''"
+            same = "a.id = t.agent_id" if "agent_id" in self._columns[table] else "false"
+            return f"(SELECT {project} FROM agents AS a WHERE {same})"  # noqa: S608 - as above
         if "project" in self._columns[table]:
             return "CAST(coalesce(t.project, '') AS BLOB)"
         if table == "messages" and "project" in self._columns["events"]:

@@ -13,6 +13,7 @@ TABLES: Final[dict[str, tuple[str, ...]]] = {
         "id", "session_id", "name", "token", "capabilities_json", "metadata_json", "status",
         "contact_policy", "live_contact_policy", "created_at", "last_seen",
     ),
+    "agent_contacts": ("agent_id", "contact_agent_id", "created_at"),
     **ENTITY_TABLES,
     "cuj_feature_links": ("cuj_id", "feature_id", "linked_at"),
     "messages": (
@@ -41,7 +42,11 @@ NEEDED: Final = {
 """What every file of the original has, of whatever age."""
 
 NOT_TAKEN: Final[dict[str, tuple[str, frozenset[str], str]]] = {
-    "contacts": ("agent_contacts", frozenset(), "SELECT count(*) FROM agent_contacts"),
+    "contacts of agents that are not in the file": (
+        "agent_contacts",
+        frozenset({"agent_id"}),
+        "SELECT count(*) FROM agent_contacts AS c WHERE NOT EXISTS (SELECT 1 FROM agents AS a WHERE a.id = c.agent_id)",
+    ),
     "windows": ("window_identities", frozenset(), "SELECT count(*) FROM window_identities"),
     "pokes that nobody has seen": (
         "pending_pokes",

@@ -16,7 +16,7 @@ from quart.wrappers import Websocket
 from intermute.core.agents import Caller, Directory, Identity
 from intermute.core.api.system import EventPage, ListEvents
 from intermute.core.errors import AgentIdentityMismatch, CursorExpired, DomainError, InvalidRequest, ShuttingDown
-from intermute.core.events import is_for, on_the_wire, parse_topic, parse_types
+from intermute.core.events import is_for, on_the_wire, parse_topic, parse_types, shortened
 from intermute.core.ids import ProjectName
 from intermute.core.operations import Operation
 from intermute.project.project import Project
@@ -65,6 +65,8 @@ class _Subscription:
     reader: str | None
     types: frozenset[str] | None
     topic: str | None
+    is_short: bool
+    """Whether it named no place, as the original's client, which can read only so much at once."""
 
 
 class Sockets:
@@ -133,7 +135,8 @@ class Sockets:
         types = parse_types(query.type)
         cursor = project.hub.head if query.since_cursor is None else query.since_cursor
         await project.check_cursor(cursor, types)
-        return _Subscription(project, cursor, query.agent, reader, types, parse_topic(query.topic))
+        is_short = query.since_cursor is None
+        return _Subscription(project, cursor, query.agent, reader, types, parse_topic(query.topic), is_short)
 
 
 def _check_reader(identity: Identity, wish: _Wish, directory: Directory) -> None:
@@ -179,7 +182,7 @@ async def _write(socket: Websocket, subscription: _Subscription) -> _Close:
         reader = project.known_state().agents.addresses_of(asked_as) if asked_as else None
         for event in page:
             if is_for(event, reader, subscription.types, subscription.topic):
-                fields = on_the_wire(event, project.name, asked_as)
+                fields = on_the_wire(shortened(event) if subscription.is_short else event, project.name, asked_as)
                 await socket.send(msgspec.json.encode(fields).decode() + "\n")
             subscription.cursor = event.cursor
         if not page:  # The head is beyond the newest event: a cursor was given out that no event took.

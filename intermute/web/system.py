@@ -19,7 +19,7 @@ from intermute.core.pages import page_size
 from intermute.project.handlers.trimming import check_kinds
 from intermute.project.project import Project
 from intermute.project.registry import Registry
-from intermute.project.retention import Trimmed, preview, trim
+from intermute.project.retention import Trimmed, preview, trim, trimmer
 from intermute.web.answer import Answer
 from intermute.web.auth import Principal, reader_of
 from intermute.web.health import HealthReport
@@ -112,7 +112,8 @@ async def trim_log(
     if query.dry_run:
         found = await preview(project, rules)
     else:
-        found = await trim(project, rules, archives=query.archive, chunks_max=limits.TRIM_CHUNKS_PER_CALL)
+        by = trimmer(project, principal.caller, query.agent_id or query.agent, rules, query.reason)
+        found = await trim(project, rules, archives=query.archive, chunks_max=limits.TRIM_CHUNKS_PER_CALL, by=by)
     return _trimmed_view(query, name, found, await project.oldest_cursor(None))
 
 

@@ -96,9 +96,13 @@ class GoSdk:
 
     def next_event(self) -> Any:  # Any: whatever JSON the message holds.
         """Return the next message of the socket."""
+        return json.loads(self.next_text())
+
+    def next_text(self) -> bytes:
+        """Return the next message of the socket as it came."""
         opcode, payload = self._next_frame()
         assert opcode == TEXT, f"opcode {opcode}: {payload!r}"
-        return json.loads(payload)
+        return payload
 
     def _answer(self, method: str) -> Answer:
         response = HTTPResponse(self._connection, method=method)

@@ -3,6 +3,7 @@
 Deviations of design.md 9 are named beside their tests.
 """
 
+import json
 from collections.abc import Iterator
 
 import pytest
@@ -13,6 +14,7 @@ from known_keys import ACME_KEY
 from sdk_calls import World, furnished
 from server_process import ServerProcess
 
+SDK_READS_BYTES = 32_768
 WEBSOCKET_ACCEPT = "s3pPLMBiTxaQ9kYGzzhZRbK+xOo="
 """What RFC 6455 1.3 answers to the key that is sent."""
 
@@ -106,6 +108,23 @@ def test_subscription_is_taken_silently_and_filters_nothing(world: World, socket
     world.call("SendMessage")
 
     assert [socket.next_event()["type"] for _ in range(2)] == ["spec.created", "message.created"]
+
+
+def test_event_is_never_longer_than_the_sdk_reads(world: World, socket: GoSdk) -> None:
+    """A large entity comes without its `data`, and says so; the SDK's library would break the connection at the whole of it."""
+    project = world.names["project"]
+    dialled(socket, f"/ws/events?project={project}")
+
+    body = {"id": "large", "project": project, "title": "T", "vision": "v" * 40_000}
+    made = world.sdk.call("POST", "/api/specs", json.dumps(body))
+    payload = socket.next_text()
+
+    assert made.status == 201
+    assert len(payload) <= SDK_READS_BYTES
+    event = json.loads(payload)
+    told: Json = read("Event", event)
+    assert (told["type"], told["entity_id"], told["data"]) == ("spec.created", "large", None)
+    assert event["left_out"] == ["data"]
 
 
 def test_close_of_the_sdk_is_answered_in_kind(world: World, socket: GoSdk) -> None:

@@ -1,9 +1,15 @@
 """Events: who gets which, and what they look like on the wire (contract.md 2.2, design.md 5)."""
 
-import pytest
+from typing import Any
 
-from intermute.core.events import Event, EventType, is_for, on_the_wire, parse_topic, parse_types
-from intermute.core.ids import Micros, ProjectName
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from intermute.core import limits
+from intermute.core.events import Event, EventType, is_for, on_the_wire, parse_topic, parse_types, shortened
+from intermute.core.ids import PROJECT_NAME_CHARS_MAX, Micros, ProjectName
 
 AT_US = Micros(1_784_714_400_000_000)
 FOR_ALL = Event(1, EventType.RESERVATION_CREATED, AT_US, None, {"path_pattern": "a", "agent_id": "x"})
@@ -63,6 +69,37 @@ def test_event_repeats_the_address_that_the_reader_used() -> None:
     """An addressed event names the reader as it asked; a stream of the whole project tells no address."""
     assert on_the_wire(FOR_ANNA, ProjectName("demo"), "anna")["agent"] == "anna"
     assert "agent" not in on_the_wire(FOR_ANNA, ProjectName("demo"), None)
+
+
+NAMES = st.sampled_from(["data", "entity_id", "targets", "patterns", "findings", "reason", "orphaned"])
+VALUES = st.integers(0, 40_000).map("é".__mul__) | st.lists(st.integers(0, 99), max_size=9).map(
+    lambda each: each * 2000
+)
+
+
+@given(data=st.dictionaries(NAMES, VALUES, max_size=5))
+def test_short_event_fits_and_says_what_it_lacks(data: dict[str, Any]) -> None:
+    """With the longest project and address it is within the bound; it lacks its largest fields alone, and names them."""
+    event = FOR_ANNA._replace(cursor=2**62, data=data)
+
+    fields = on_the_wire(shortened(event), ProjectName("𝄞" * PROJECT_NAME_CHARS_MAX), "𝄞" * limits.ADDRESS_CHARS_MAX)
+
+    left_out = set(fields.get("left_out", []))
+    assert len(msgspec.json.encode(fields)) + 1 <= limits.SHORT_EVENT_BYTES_MAX
+    assert {name: fields[name] for name in data if name not in left_out} == {
+        name: value for name, value in data.items() if name not in left_out
+    }
+    assert left_out <= set(data)
+    kept = [len(value) for name, value in data.items() if name not in left_out]
+    assert not left_out or all(len(data[name]) * 4 >= max(kept, default=0) for name in left_out)
+
+
+@pytest.mark.parametrize(("chars", "is_whole"), [(30_700, True), (30_710, True), (30_711, False), (40_000, False)])
+def test_short_event_is_whole_while_it_fits(chars: int, is_whole: bool) -> None:
+    """The bound is exact for the longest names of project and reader: one character more, and the field is left out."""
+    event = FOR_ALL._replace(data={"data": "x" * chars})
+
+    assert (shortened(event) == event) == is_whole
 
 
 def test_event_cannot_forge_the_common_fields() -> None:

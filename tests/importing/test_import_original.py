@@ -68,7 +68,7 @@ def test_files_of_every_age_come_over_whole(world: World, tmp_path: Path) -> Non
     found = report(world.path, tmp_path / "data")
 
     kinds = taken(found["acme"])
-    assert kinds.pop("cujs", 1) == kinds.pop("cuj_feature_links", 1) == 1
+    assert kinds.pop("cujs", 1) == kinds.pop("cuj_feature_links", 1) == kinds.pop("agent_contacts", 1) == 1
     assert kinds == {
         "agents": 2, "specs": 1, "epics": 1, "stories": 1, "tasks": 1, "insights": 1, "sessions": 1, "messages": 2,
         "file_reservations": 1,
@@ -299,14 +299,14 @@ def test_hostile_rows_stay_out_with_their_reasons(tmp_path: Path) -> None:
 
 
 def test_what_has_no_place_here_is_counted(full: World, tmp_path: Path) -> None:
-    """Contacts, windows and pokes are not taken over, and the report says how many there are."""
+    """Contacts of nobody, windows and pokes are not taken over, and the report says how many there are."""
     connection = OriginalFile.opened(full.path)
     connection.execute("INSERT INTO agent_contacts (agent_id, contact_agent_id) VALUES ('a', 'b')")
     connection.close()
 
     found = run(full.path, tmp_path / "data", "--json")
 
-    assert json.loads(found.stdout)["not_taken_over"] == {"contacts": 1}
+    assert json.loads(found.stdout)["not_taken_over"] == {"contacts of agents that are not in the file": 1}
 
 
 def test_write_ahead_log_beside_the_file_is_read(tmp_path: Path) -> None:

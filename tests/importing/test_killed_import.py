@@ -1,35 +1,16 @@
 """Killed before any step and after any row of an import: the old state or the new one; run again, the new one (issue 6)."""
 
-import os
 import shutil
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from killed_steps import in_store_tests, outcomes
 from original_files import OriginalFile
 
 from intermute.store.directory import DataDirectory
 
-STORE_TESTS = Path(__file__).parents[1] / "store"
-PATIENCE_S = 120.0
 ROWS = 5
-
-
-def in_store_tests(program: str, *arguments: str) -> str:
-    """Run a program beside the tests of the store, and return what it prints."""
-    paths = os.pathsep.join([str(STORE_TESTS), str(STORE_TESTS.parents[1])])
-    found = subprocess.run(
-        [sys.executable, *([] if program.endswith(".py") else ["-c"]), program, *arguments],
-        cwd=STORE_TESTS,
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert found.returncode == 0, found.stderr
-    return found.stdout
+NEW = " ".join(f"m{number}" for number in range(ROWS))
 
 
 @pytest.fixture
@@ -45,18 +26,9 @@ def root(tmp_path: Path) -> Path:
     return tmp_path
 
 
-def outcomes(root: Path) -> list[tuple[str, str]]:
-    """Return what was there after each kill, and after importing again; the last one was not killed."""
-    lines = in_store_tests("kill_points.py", "import", str(root)).splitlines()
-    return [(line.split(" | ")[0], line.split(" | ")[1]) for line in lines]
-
-
-NEW = " ".join(f"m{number}" for number in range(ROWS))
-
-
 def test_killed_import_makes_a_new_project_or_none(root: Path) -> None:
     """A project that was not there is there with all of it, or not at all."""
-    found = outcomes(root)
+    found = outcomes("import", root)
 
     assert {after for after, _ in found} == {"EMPTY", f"epoch 1: {NEW}"}
     assert {again for _, again in found} == {f"epoch 1: {NEW}"}
@@ -66,10 +38,10 @@ def test_killed_import_makes_a_new_project_or_none(root: Path) -> None:
 def test_killed_import_changes_a_project_or_does_not(root: Path) -> None:
     """A project that was there has all of it besides, or nothing; never a part."""
     data = root / "original" / "data"
-    in_store_tests("import sys; from pathlib import Path; from stored_projects import tell; "
+    in_store_tests("-c", "import sys; from pathlib import Path; from stored_projects import tell; "
                    "tell(Path(sys.argv[1]), ['one', 'two'])", str(data))  # fmt: skip
 
-    found = outcomes(root)
+    found = outcomes("import", root)
 
     assert {after for after, _ in found} == {"epoch 1: one two", f"epoch 1: one two {NEW}"}
     assert {again for _, again in found} == {f"epoch 1: one two {NEW}"}

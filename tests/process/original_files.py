@@ -228,6 +228,7 @@ def small_world(path: Path, age: Age = Age.NOW) -> World:
     second = made.send("acme", ben, [anna], "done", thread_id="t-7", created_at=later)
     made.mark("acme", first, ben, read_at=later, ack_at=later)
     made.send("umbra", "x", ["y"], "elsewhere", created_at=then)
+    made.insert("agent_contacts", agent_id=anna, contact_agent_id=ben, created_at=later)
     lock = str(uuid.uuid4())
     made.insert("file_reservations", id=lock, agent_id=anna, project="acme", path_pattern="src/*.go", exclusive=1,
                 reason="refactor", created_at=go_time(now - timedelta(minutes=5)), expires_at=soon)  # fmt: skip

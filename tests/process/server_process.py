@@ -44,10 +44,12 @@ def environment(**changes: str) -> dict[str, str]:
     return {**kept, "PYTHONPATH": str(REPOSITORY), **changes}
 
 
-def run_command(*arguments: str, cwd: Path, **changes: str) -> "subprocess.CompletedProcess[str]":
-    """Run `python -m intermute` with these arguments to its end; `changes` are environment variables."""
+def run_command(
+    *arguments: str, cwd: Path, wrapper: Sequence[str] = (), **changes: str
+) -> "subprocess.CompletedProcess[str]":
+    """Run `python -m intermute` with these arguments to its end; `changes` are environment variables, `wrapper` as below."""
     return subprocess.run(
-        [sys.executable, "-m", "intermute", *arguments],
+        [*wrapper, sys.executable, "-m", "intermute", *arguments],
         cwd=cwd,
         env=environment(**changes),
         capture_output=True,

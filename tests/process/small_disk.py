@@ -2,7 +2,7 @@
 
 import subprocess
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 from machine import lacking
@@ -20,14 +20,13 @@ class SmallDisk:
         self.path = Path(f"/proc/{holder}/root") / mounted_at.relative_to("/")
         self.wrapper = ("nsenter", "--target", str(holder), *spaces, "--preserve-credentials")
 
-    def fill(self) -> None:
-        """Leave no byte free."""
+    def fill(self, *, leaves_bytes: int = 0) -> None:
+        """Leave no byte free, or this many."""
         with (self.path / "filling").open("wb", buffering=0) as filling:
-            try:
+            with suppress(OSError):
                 while True:
                     filling.write(_BLOCK)
-            except OSError:
-                return
+            filling.truncate(filling.tell() - leaves_bytes)
 
     def make_space(self) -> None:
         """Take the filling away."""

@@ -98,6 +98,34 @@ def test_retention_dry_run_over_http_changes_nothing(client: httpx.Client, proje
     assert "nowhere" not in [each["project"] for each in good(client.get("/api/projects"))["projects"]]
 
 
+def test_retention_with_a_key_says_who_trims(acme: httpx.Client) -> None:
+    """The key alone is nobody: 400 with what to do; to look, or with a name, it is enough."""
+    send(acme, ACME, "a1", ["b1"])
+
+    refusal(acme.post(where(), json={"rules": []}), 400, "invalid_request")
+    good(acme.post(where(), json={"rules": [{"keep_events": 0}], "dry_run": True}))
+    good(acme.post(where(), json={"rules": [], "agent_id": "a1"}))
+
+
+def test_retention_command_leaves_an_audit_record(tmp_path: Path) -> None:
+    """Who and why, as the flags say, whether a server does it or the command itself."""
+    wish = ("retention", "--project", ACME, "--keep-events", "0", "--no-archive", "--data", str(tmp_path / "data"))
+    with ServerProcess(tmp_path) as server, server.client() as client:
+        send(client, ACME, "a1", ["b1"])
+        by_server = run_command(*wish, "--agent", "a1", "--reason", "room", cwd=tmp_path, INTERMUTE_URL=server.url)
+        send(client, ACME, "a1", ["b1"])
+        assert server.stop() == 0
+    by_itself = run_command(*wish, cwd=tmp_path)
+    assert (by_server.returncode, by_itself.returncode) == (0, 0), by_server.stderr + by_itself.stderr
+
+    with ServerProcess(tmp_path) as server, server.client() as client:
+        records = good(client.get("/api/audit", params={"project": ACME}))["records"]
+
+    assert [(each["action"], each["actor"], each["reason"]) for each in records] == [
+        ("project.trimmed", "a1", "room"), ("project.trimmed", "operator", ""),
+    ]  # fmt: skip
+
+
 @pytest.mark.parametrize(
     "rule",
     [{"kind": "tasks.*", "keep_days": 1}, {"kind": "m*", "keep_days": 1}, {"keep_days": -1}, {"keep": 1}],
@@ -170,9 +198,10 @@ def test_retention_killed_between_archive_and_trim_loses_nothing(tmp_path: Path)
         (["--kind", "message.*"], 2, "--keep-days"),
         (["--kind", "tasks.*", "--keep-days", "1"], 2, "no event is of kind"),
         (["--keep-events", "-1"], 2, "--keep-events"),
+        (["--keep-events", "1", "--agent", "a\nb"], 2, "agent"),
         (["--keep-events", "1"], 1, "there is no project"),
     ],
-    ids=["kind-alone", "unknown-kind", "negative", "unknown-project"],
+    ids=["kind-alone", "unknown-kind", "negative", "no-agent", "unknown-project"],
 )
 def test_retention_command_refuses_what_it_cannot_do(
     tmp_path: Path, arguments: list[str], code: int, said: str

@@ -60,6 +60,14 @@ def proving(registered: Registered) -> Caller:
     return Caller(is_local=False, claims=registered.agent_id, token_hash=hash_of_token(registered.token))
 
 
+def bench_of(*names: str) -> "Bench":
+    """Return a project with these agents."""
+    made = Bench()
+    for name in names:
+        made.register(name)
+    return made
+
+
 class Bench:
     """One project. `reply = bench.run(command)` is one commit; `bench.batch(...)` puts several into one."""
 
@@ -176,6 +184,10 @@ class Bench:
         reply = self.run(command)
         assert isinstance(reply, ReservationView)
         return reply
+
+    def held(self, agent: str) -> list[str]:
+        """Return the first patterns of what an agent holds."""
+        return [each.asked[0].target.text for each in self.state.leases.held_by(self.state.agents.canonical(agent))]
 
     def send(self, sender: str, *to: str, message_id: str | None = None, body: str = "hello") -> Sent:
         """Send a message."""

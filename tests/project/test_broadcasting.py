@@ -1,7 +1,7 @@
 """Broadcasts and topics, as the handlers decide them: contract.md 1.5 and 1.6, issue 6 point 1."""
 
 import pytest
-from handler_bench import LOCAL, Bench, claiming, keyed, proving
+from handler_bench import LOCAL, Bench, bench_of, claiming, keyed, proving
 from pytest import raises
 
 from intermute.core import limits
@@ -14,10 +14,7 @@ from intermute.core.errors import AgentIdentityMismatch, BroadcastLimit, Message
 @pytest.fixture
 def bench() -> Bench:
     """A project with the agents anna, ben and carl."""
-    made = Bench()
-    for name in ("anna", "ben", "carl"):
-        made.register(name)
-    return made
+    return bench_of("anna", "ben", "carl")
 
 
 def say(bench: Bench, sender: str = "anna", body: str = "hello", **more: object) -> Broadcasted:

@@ -2,6 +2,7 @@
 
 import pytest
 from handler_bench import Bench, claiming, proving
+from holding import guarded_bench, held, hold, types
 from pytest import raises
 
 from intermute.core import limits
@@ -12,15 +13,13 @@ from intermute.core.api.contacts import (
     ContactView,
     DeclineContact,
     GetContact,
-    HeldView,
     ListContacts,
-    ListHeld,
     PutContact,
     RemoveContact,
     RequestContact,
     SetPolicy,
 )
-from intermute.core.api.messages import SendMessage, Sent
+from intermute.core.api.messages import SendMessage
 from intermute.core.contacts import OnDenied
 from intermute.core.errors import (
     AgentIdentityMismatch,
@@ -36,38 +35,12 @@ from intermute.core.errors import (
 @pytest.fixture
 def bench() -> Bench:
     """A project with the agents anna, ben (who takes messages from contacts alone) and carl."""
-    made = Bench()
-    for name in ("anna", "ben", "carl"):
-        made.register(name)
-    made.run(SetPolicy(agent="ben", policy="contacts_only"))
-    return made
+    return guarded_bench()
 
 
 def listed(bench: Bench, agent: str) -> list[tuple[str, str]]:
     """Return the names and states of an agent's list."""
     return [(each.name, each.state) for each in bench.ask(ListContacts(agent=agent)).contacts]
-
-
-def hold(bench: Bench, *to: str, message_id: str = "m1", **more: object) -> Sent:
-    """Send something that is to be kept for who does not take it."""
-    command = SendMessage(sender="anna", to=list(to), id=message_id, on_denied=OnDenied.HOLD, **more)  # type: ignore[arg-type] # fields.
-    sent = bench.run(command)
-    assert isinstance(sent, Sent)
-    return sent
-
-
-def held(bench: Bench, agent: str) -> list[HeldView]:
-    """Return what waits for an agent."""
-    return list(bench.ask(ListHeld(agent=agent)).held)
-
-
-def types(bench: Bench, after: int) -> list[tuple[str, frozenset[str] | None]]:
-    """Return the events after a cursor, with the names of those they are for."""
-    name_of = bench.state.agents.name_of
-    return [
-        (each.type, None if each.audience is None else frozenset(map(name_of, each.audience)))  # type: ignore[arg-type] # ids.
-        for each in bench.events(after)
-    ]
 
 
 def test_put_takes_somebody_in(bench: Bench) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from handler_bench import LOCAL, REMOTE, Bench, claiming, proving
+from handler_bench import LOCAL, REMOTE, Bench, bench_of, claiming, proving
 from pytest import raises
 
 from intermute.core.agents import Caller
@@ -18,10 +18,7 @@ WHY = "the build is broken"
 @pytest.fixture
 def bench() -> Bench:
     """A project with the agents anna and ben."""
-    made = Bench()
-    made.register("anna")
-    made.register("ben")
-    return made
+    return bench_of("anna", "ben")
 
 
 def force(reservation_id: str, **more: Any) -> ForceRelease:  # Any: fields of the command.

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from handler_bench import LOCAL, REMOTE, Bench, claiming, proving
+from handler_bench import LOCAL, REMOTE, Bench, bench_of, claiming, proving
 from pytest import raises
 
 from intermute.core import limits
@@ -35,10 +35,7 @@ from intermute.core.errors import (
 @pytest.fixture
 def bench() -> Bench:
     """A project with the agents anna and ben."""
-    made = Bench()
-    made.register("anna")
-    made.register("ben")
-    return made
+    return bench_of("anna", "ben")
 
 
 def agent_id(bench: Bench, name: str) -> str:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from handler_bench import LOCAL, Bench
+from handler_bench import LOCAL, Bench, bench_of
 from pytest import raises
 
 from intermute.core.api.agents import RegisterAgent
@@ -15,10 +15,7 @@ from intermute.core.errors import IdempotencyKeyReused
 @pytest.fixture
 def bench() -> Bench:
     """A project with anna and ben."""
-    made = Bench()
-    made.register("anna")
-    made.register("ben")
-    return made
+    return bench_of("anna", "ben")
 
 
 def asked(agent: str = "anna", path: str = "a", **more: Any) -> Reserve:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from handler_bench import LOCAL, Bench, proving
+from handler_bench import LOCAL, Bench, bench_of, proving
 from pytest import raises
 
 from intermute.core import limits
@@ -30,10 +30,7 @@ FUNCTION = "src/billing.py::compute_total"
 @pytest.fixture
 def bench() -> Bench:
     """A project with anna and ben."""
-    made = Bench()
-    made.register("anna")
-    made.register("ben")
-    return made
+    return bench_of("anna", "ben")
 
 
 def declare(bench: Bench, agent: str, address: str = FUNCTION, op: str = "modify", **more: Any) -> IntentView:

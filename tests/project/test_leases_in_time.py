@@ -1,7 +1,7 @@
 """What time does to leases and agents: design.md 8, guarantees.md G8 to G10, claims.md S01 and S19."""
 
 import pytest
-from handler_bench import LOCAL, Bench
+from handler_bench import LOCAL, Bench, bench_of
 from pytest import approx, raises
 
 from intermute.core import limits
@@ -19,10 +19,7 @@ SILENCE_S = limits.AGENT_SILENCE_S
 @pytest.fixture
 def bench() -> Bench:
     """A project with the agents anna and ben."""
-    made = Bench()
-    made.register("anna")
-    made.register("ben")
-    return made
+    return bench_of("anna", "ben")
 
 
 def endings(bench: Bench) -> list[tuple[str, str]]:

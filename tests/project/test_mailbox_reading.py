@@ -1,7 +1,8 @@
 """Reading and acknowledging messages; inboxes, stale acknowledgements and threads: contract.md 1.3, 1.4 and 5.4 to 5.6."""
 
 import pytest
-from handler_bench import LOCAL, Bench, claiming
+from handler_bench import LOCAL, Bench, bench_of, claiming
+from mailboxes import ids
 from pytest import raises
 
 from intermute.core.api.broadcasts import Topic
@@ -11,7 +12,6 @@ from intermute.core.api.messages import (
     Inbox,
     InboxCounts,
     MessageRecipients,
-    MessageView,
     ReadMessage,
     SendMessage,
     StaleAcks,
@@ -29,21 +29,7 @@ from intermute.core.errors import (
 @pytest.fixture
 def bench() -> Bench:
     """A project with the agents anna and ben."""
-    made = Bench()
-    made.register("anna")
-    made.register("ben")
-    return made
-
-
-def ids(bench: Bench, agent: str, *, since: int = 0, limit: int | None = None, unread: bool = False) -> list[str]:
-    """Return the message ids of one inbox page."""
-    return [m.id for m in bench.ask(Inbox(agent=agent, since_cursor=since, limit=limit, unread=unread)).messages]
-
-
-def only(bench: Bench, agent: str) -> MessageView:
-    """Return the one message of an inbox."""
-    [message] = bench.inbox(agent).messages
-    return message
+    return bench_of("anna", "ben")
 
 
 @pytest.mark.parametrize("mark", [AckMessage, ReadMessage])

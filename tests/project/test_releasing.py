@@ -1,7 +1,7 @@
 """Renewing, releasing, listing, checking: design.md 8, contract.md 1.7."""
 
 import pytest
-from handler_bench import LOCAL, REMOTE, Bench, claiming
+from handler_bench import LOCAL, REMOTE, Bench, bench_of, claiming
 from pytest import raises
 
 from intermute.core.agents import Caller
@@ -25,15 +25,7 @@ from intermute.core.errors import (
 @pytest.fixture
 def bench() -> Bench:
     """A project with the agents anna and ben."""
-    made = Bench()
-    made.register("anna")
-    made.register("ben")
-    return made
-
-
-def held(bench: Bench, agent: str) -> list[str]:
-    """Return the first patterns of what an agent holds."""
-    return [each.asked[0].target.text for each in bench.state.leases.held_by(bench.state.agents.canonical(agent))]
+    return bench_of("anna", "ben")
 
 
 def test_renew_runs_anew_from_now(bench: Bench) -> None:
@@ -135,7 +127,7 @@ def test_release_all_gives_everything_back(bench: Bench) -> None:
     bench.reserve("ben", "b")
 
     assert bench.run(ReleaseAll(agent_id="anna")).released == mine
-    assert held(bench, "ben") == ["b"]
+    assert bench.held("ben") == ["b"]
     with raises(InvalidRequest):
         bench.run(ReleaseAll())
 

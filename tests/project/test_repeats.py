@@ -5,7 +5,7 @@ from typing import Any
 
 import msgspec
 import pytest
-from handler_bench import LOCAL, Bench, keyed
+from handler_bench import LOCAL, Bench, bench_of, keyed
 from pytest import raises
 
 from intermute.core import limits
@@ -35,10 +35,7 @@ WAIT = Reserve(agent_id="ben", paths=["a"], on_conflict=OnConflict.WAIT, wait_se
 @pytest.fixture
 def bench() -> Bench:
     """A project with anna and ben."""
-    made = Bench()
-    made.register("anna")
-    made.register("ben")
-    return made
+    return bench_of("anna", "ben")
 
 
 def kept_count(bench: Bench) -> int:

@@ -1,7 +1,7 @@
 """Granting, refusing, renewing, releasing: design.md 8, guarantees.md G6 to G8."""
 
 import pytest
-from handler_bench import LOCAL, Bench, claiming, proving
+from handler_bench import LOCAL, Bench, bench_of, claiming, proving
 from pytest import raises
 
 from intermute.core import limits
@@ -19,15 +19,7 @@ from intermute.core.errors import (
 @pytest.fixture
 def bench() -> Bench:
     """A project with the agents anna and ben."""
-    made = Bench()
-    made.register("anna")
-    made.register("ben")
-    return made
-
-
-def held(bench: Bench, agent: str) -> list[str]:
-    """Return the first patterns of what an agent holds."""
-    return [each.asked[0].target.text for each in bench.state.leases.held_by(bench.state.agents.canonical(agent))]
+    return bench_of("anna", "ben")
 
 
 def test_reserve_conflict_names_the_holder(bench: Bench) -> None:
@@ -54,7 +46,7 @@ def test_reserve_is_all_or_nothing(bench: Bench) -> None:
         bench.run(Reserve(agent_id="ben", patterns=["free/**", "docs/x.md", "src/*.py"]))
 
     assert len(refused.value.conflicts) == 2
-    assert held(bench, "ben") == []
+    assert bench.held("ben") == []
     assert not bench.ask(CheckReservations(pattern="free/**")).conflict
 
 
@@ -77,7 +69,7 @@ def test_reserve_own_reservations_never_clash(bench: Bench) -> None:
 
     bench.reserve(bench.state.agents.canonical("anna"), "src/a.py")
 
-    assert held(bench, "anna") == ["src/**", "src/a.py"]
+    assert bench.held("anna") == ["src/**", "src/a.py"]
 
 
 def test_reserve_upgrade_meets_the_other_readers(bench: Bench) -> None:

@@ -1,7 +1,7 @@
 """Finding messages by their words: ranked, quoted, within what the caller may see (issue 6 point 5)."""
 
 import pytest
-from handler_bench import LOCAL, Bench, claiming, proving
+from handler_bench import LOCAL, Bench, bench_of, claiming, proving
 from pytest import raises
 
 from intermute.core import limits
@@ -16,10 +16,7 @@ from intermute.core.errors import InvalidRequest
 @pytest.fixture
 def bench() -> Bench:
     """A project with the agents anna, ben and carl."""
-    made = Bench()
-    for name in ("anna", "ben", "carl"):
-        made.register(name)
-    return made
+    return bench_of("anna", "ben", "carl")
 
 
 def search(

@@ -1,14 +1,14 @@
 """Sending, repeating, updating, and who sees a blind copy: design.md 9, contract.md 1.3 and 5.4 to 5.6, guarantees.md G4."""
 
 import pytest
-from handler_bench import LOCAL, REMOTE, Bench, claiming, proving
+from handler_bench import LOCAL, REMOTE, Bench, bench_of, claiming, proving
+from mailboxes import ids, only
 from pytest import raises
 
 from intermute.core import limits
 from intermute.core.api.messages import (
     Attachment,
     GetMessage,
-    Inbox,
     InboxCounts,
     MessageRecipients,
     MessageView,
@@ -26,21 +26,7 @@ from intermute.core.errors import (
 @pytest.fixture
 def bench() -> Bench:
     """A project with the agents anna and ben."""
-    made = Bench()
-    made.register("anna")
-    made.register("ben")
-    return made
-
-
-def ids(bench: Bench, agent: str, *, since: int = 0, limit: int | None = None, unread: bool = False) -> list[str]:
-    """Return the message ids of one inbox page."""
-    return [m.id for m in bench.ask(Inbox(agent=agent, since_cursor=since, limit=limit, unread=unread)).messages]
-
-
-def only(bench: Bench, agent: str) -> MessageView:
-    """Return the one message of an inbox."""
-    [message] = bench.inbox(agent).messages
-    return message
+    return bench_of("anna", "ben")
 
 
 def test_send_delivers_to_every_recipient(bench: Bench) -> None:

@@ -3,7 +3,7 @@
 from typing import Any
 
 import pytest
-from handler_bench import LOCAL, REMOTE, Bench
+from handler_bench import LOCAL, REMOTE, Bench, bench_of
 from pytest import raises
 
 from intermute.core.api.audit import ListAudit
@@ -23,10 +23,7 @@ READ = GetSettings(project="demo")
 @pytest.fixture
 def bench() -> Bench:
     """A project with anna and ben."""
-    made = Bench()
-    made.register("anna")
-    made.register("ben")
-    return made
+    return bench_of("anna", "ben")
 
 
 def choose(bench: Bench, **switches: Any) -> Any:

@@ -1,10 +1,9 @@
 """How a claim ends: given back, done, reassigned, or its agent is silent or gone (issue 4, point 5)."""
 
-from typing import Any
-
 import pytest
 from entity_samples import command, shown
 from handler_bench import Bench
+from task_samples import change, create, read
 
 from intermute.core import limits
 from intermute.core.api.agents import DeregisterAgent
@@ -21,21 +20,6 @@ from intermute.project.handlers.liveness import next_deadline_s
 def bench() -> Bench:
     """A project of its own."""
     return Bench()
-
-
-def create(bench: Bench, task_id: str, *depends_on: str, **fields: Any) -> None:
-    """Make a task."""
-    bench.run(command(TASK, "create", id=task_id, title=f"do {task_id}", depends_on=list(depends_on), **fields))
-
-
-def read(bench: Bench, task_id: str) -> dict[str, Any]:
-    """Read a task."""
-    return shown(bench.ask(command(TASK, "get", id=task_id)))
-
-
-def change(bench: Bench, task_id: str, **fields: Any) -> None:
-    """Change a task."""
-    bench.run(command(TASK, "change", id=task_id, **fields))
 
 
 @pytest.mark.parametrize("status", ["pending", "running", "blocked"])

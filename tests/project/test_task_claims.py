@@ -1,10 +1,9 @@
 """Work claimed once: claiming a task, the next one, and what it waits for (issue 4, point 5)."""
 
-from typing import Any
-
 import pytest
 from entity_samples import command, shown
 from handler_bench import LOCAL, Bench, proving
+from task_samples import change, create, read
 
 from intermute.core import limits
 from intermute.core.api.agents import RegisterAgent
@@ -30,21 +29,6 @@ from intermute.core.errors import (
 def bench() -> Bench:
     """A project of its own."""
     return Bench()
-
-
-def create(bench: Bench, task_id: str, *depends_on: str, **fields: Any) -> None:
-    """Make a task."""
-    bench.run(command(TASK, "create", id=task_id, title=f"do {task_id}", depends_on=list(depends_on), **fields))
-
-
-def read(bench: Bench, task_id: str) -> dict[str, Any]:
-    """Read a task."""
-    return shown(bench.ask(command(TASK, "get", id=task_id)))
-
-
-def change(bench: Bench, task_id: str, **fields: Any) -> None:
-    """Change a task."""
-    bench.run(command(TASK, "change", id=task_id, **fields))
 
 
 def following(bench: Bench, agent: str, *capabilities: str) -> str | None:

@@ -8,19 +8,22 @@ from typing import Any
 import msgspec
 import pytest
 import trio
-from open_projects import DEMO, Service, serving, stored_row
+from faulty_vfs import faulty_disk
+from open_projects import DEMO, LOCAL, Service, serving, stored_row
 from pytest import raises
 from trio.testing import MockClock
 
 from intermute.core import limits
+from intermute.core.agents import Caller, hash_of_token
 from intermute.core.api.agents import RegisterAgent
+from intermute.core.api.audit import ListAudit
 from intermute.core.api.messages import AckMessage, Inbox, ReadMessage, SendMessage
 from intermute.core.api.reservations import ListReservations, ReleaseReservation, Reserve
 from intermute.core.api.settings import ChangeSettings, GetSettings
-from intermute.core.errors import CursorExpired, InvalidRequest, StorageUnavailable
+from intermute.core.errors import AgentIdentityMismatch, CursorExpired, InvalidRequest, StorageUnavailable
 from intermute.core.events import Event, EventType
 from intermute.core.retention import RetentionRule, oldest_cursor, types_by_rule
-from intermute.project.retention import preview, trim
+from intermute.project.retention import preview, trim, trimmer
 from intermute.store.archive import directory_of
 
 ALL = (RetentionRule(keep_events=0),)
@@ -234,6 +237,64 @@ async def test_trim_of_nothing_says_nothing(tmp_path: Path, autojump_clock: Mock
 
         assert service.project.hub.head == head
         assert [event.type for event in await log_of(service, head - 1)] == ["project.trimmed"]
+
+
+async def test_trim_that_is_asked_for_is_in_the_audit(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """One record for each commit, under the cursor of its event: who, why, by which rules, what went and where it is kept."""
+    monkeypatch.setattr(limits, "TRIM_MAX", 4)
+    async with serving(tmp_path) as service:
+        await work(service, 10)
+        head = service.project.hub.head
+        by = trimmer(service.project, LOCAL, "anna", ALL, "the disk is small")
+
+        done = await trim(service.project, ALL, archives=True, by=by)
+
+        records = (await service.run(ListAudit())).records
+        told = await log_of(service, head)
+        assert [record.cursor for record in records] == [event.cursor for event in told]
+        assert len(told) > 1
+        for record, event in zip(records, told, strict=True):
+            assert (record.action, record.actor_name, record.verified, record.reason) == (
+                "project.trimmed", "anna", False, "the disk is small",
+            )  # fmt: skip
+            assert record.subject == {**event.data, "archive": done.archives[0], "rules": [{"keep_events": 0}]}
+
+
+async def test_trim_and_its_record_are_one_commit(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """Where the disk takes neither there is neither; a trim that nobody asked for has no record, but the settings have one."""
+    with faulty_disk() as disk:
+        async with serving(tmp_path) as service:
+            await work(service, 5)
+            whole = await log_of(service)
+            by = trimmer(service.project, LOCAL, None, ALL, None)
+
+            disk.fail(1, only="write")
+            with raises(StorageUnavailable):
+                await trim(service.project, ALL, archives=False, by=by)
+            disk.heal()
+            assert (await log_of(service), (await service.run(ListAudit())).records) == (whole, [])
+
+            await trim(service.project, ALL, archives=False, by=by)
+            await work(service, 1)
+            await trim(service.project, ALL, archives=False)
+            [record] = (await service.run(ListAudit())).records
+            assert (record.actor, record.subject["trimmed"]) == ("operator", len(whole))
+
+
+async def test_trimmer_says_who_it_is(tmp_path: Path, autojump_clock: MockClock) -> None:
+    """From elsewhere nobody trims namelessly, and nobody in another's name."""
+    async with serving(tmp_path) as service:
+        anna = await service.run(RegisterAgent(name="anna"))
+        proved = Caller(is_local=False, claims=anna.agent_id, token_hash=hash_of_token(anna.token))
+
+        with raises(InvalidRequest, match="agent_id"):
+            trimmer(service.project, Caller(is_local=False), None, ALL, None)
+        with raises(AgentIdentityMismatch):
+            trimmer(service.project, proved, "ben", ALL, None)
+
+        assert trimmer(service.project, proved, None, ALL, None).is_verified
 
 
 async def test_trim_goes_in_bounded_slices(

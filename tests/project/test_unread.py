@@ -4,7 +4,7 @@ import random
 from pathlib import Path
 
 import pytest
-from handler_bench import LOCAL, REMOTE, Bench, claiming, proving
+from handler_bench import LOCAL, REMOTE, Bench, bench_of, claiming, proving
 from open_projects import serving
 from trio.testing import MockClock
 
@@ -18,10 +18,7 @@ from intermute.store import unread as rows
 @pytest.fixture
 def bench() -> Bench:
     """A project with the agents anna and ben."""
-    made = Bench()
-    made.register("anna")
-    made.register("ben")
-    return made
+    return bench_of("anna", "ben")
 
 
 def unread(bench: Bench, agent: str) -> int | None:

@@ -1,7 +1,7 @@
 """Waiting for a turn, as the handlers decide it: issue 3 point 5, claims.md 7."""
 
 import pytest
-from handler_bench import LOCAL, Bench, proving
+from handler_bench import LOCAL, Bench, bench_of, proving
 from pytest import raises
 
 from intermute.core import limits
@@ -16,10 +16,7 @@ from intermute.project.handlers.turns import Queued
 @pytest.fixture
 def bench() -> Bench:
     """A project with the agents anna, ben and carl."""
-    made = Bench()
-    for name in ("anna", "ben", "carl"):
-        made.register(name)
-    return made
+    return bench_of("anna", "ben", "carl")
 
 
 def wait_for(bench: Bench, agent: str, *patterns: str, seconds: float = 600, mode: str = "X") -> str:

@@ -66,6 +66,19 @@ def test_backup_again_takes_the_place_of_the_older_one(target: Path, data: Path)
     assert len(list(target.iterdir())) == 2
 
 
+def test_backup_that_cannot_be_told_of_leaves_no_copy(target: Path, data: Path) -> None:
+    """Where the copy has room and the manifest cannot be written, the older backup stays alone."""
+    before = content(target)
+    in_the_way = manifest_in(target, DEMO).with_suffix(".json.new")
+    in_the_way.symlink_to("nowhere")
+
+    with raises(OSError, match="symbolic links"):
+        back_up(DataDirectory(data).path_of(DEMO), target, LATER_US)
+
+    assert content(target) == before
+    assert check_backup(manifest_in(target, DEMO)).head == 3
+
+
 def test_backup_of_a_damaged_file_is_refused_and_the_older_one_kept(target: Path, data: Path) -> None:
     """What is damaged never takes the place of what is whole."""
     path = DataDirectory(data).path_of(DEMO)

@@ -75,18 +75,18 @@ def test_ballast_takes_back_what_is_left(tmp_path: Path, free: int, size: int) -
     """After it was given up it takes what there is, in whole blocks, and never more than it had."""
     ballast = Scarce(tmp_path / "ballast", 2 * MIB)
     ballast.take(spares_bytes=0)
-    ballast.give_up()
+    had_bytes = ballast.give_up()
     assert ballast.size_bytes() == 0
     ballast.free = free
 
-    assert ballast.take_what_is_left() == size
+    assert ballast.take_back(had_bytes) == size
 
 
 def test_ballast_is_completed(tmp_path: Path) -> None:
     """What could not be taken back is taken later, in addition to what is there."""
     ballast = Scarce(tmp_path / "ballast", 2 * MIB)
     ballast.free = MIB
-    assert ballast.take_what_is_left() == MIB
+    assert ballast.take_back(2 * MIB) == MIB
     ballast.free = None
 
     assert ballast.take(spares_bytes=0) == 2 * MIB
@@ -111,7 +111,7 @@ def test_ballast_without_room_stays_as_it_was(tmp_path: Path, code: int) -> None
     ballast = Ballast(tmp_path / "ballast", MIB, lambda _file, _offset, _count: refused(code))
 
     assert ballast.take(spares_bytes=0) == 0
-    assert ballast.take_what_is_left() == 0
+    assert ballast.take_back(MIB) == 0
 
 
 def test_ballast_behind_a_link_is_refused(tmp_path: Path) -> None:

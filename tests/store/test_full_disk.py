@@ -40,10 +40,10 @@ class ScarceBallast(Ballast):
         """Return what the test says."""
         return self.free
 
-    def give_up(self) -> None:
+    def give_up(self) -> int:
         """Count it."""
         self.given_up += 1
-        super().give_up()
+        return super().give_up()
 
 
 class FullDisk:
@@ -186,6 +186,17 @@ async def test_full_disk_gives_the_ballast_up_only_to_make_room(tmp_path: Path, 
         full.ballast.free = limits.ROOM_BYTES_MIN - 1
         await trio.sleep(5)
         assert full.service.registry.room.is_full
+
+
+async def test_full_disk_room_made_while_the_ballast_is_lent_is_for_writes(tmp_path: Path) -> None:
+    """On a disk too small for a ballast, what somebody frees at that moment does not become one, or it stays full for ever."""
+    ballast = ScarceBallast(tmp_path / "ballast", BALLAST_BYTES)
+    room = Room(ballast, inline_hop(), lambda *_each, **_more: None)
+
+    async with room.lent():
+        ballast.free = BALLAST_BYTES
+
+    assert ballast.size_bytes() == 0
 
 
 async def test_full_disk_answers_a_repeat(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -1,34 +1,14 @@
 """Killed before any step of a backup or a restore: the old state or the new one, and running it again completes it (G21)."""
 
-import os
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
+from killed_steps import outcomes
 from stored_projects import DEMO, START_US, prepared, tell, told
 
 from intermute.store.backups import back_up
 from intermute.store.connection import abandon, open_writer
 from intermute.store.directory import DataDirectory
-
-HERE = Path(__file__).parent
-PATIENCE_S = 120.0
-
-
-def outcomes(name: str, root: Path) -> list[tuple[str, str]]:
-    """Return what was there after each kill, and after running the operation again; the last one was not killed."""
-    paths = os.pathsep.join([str(HERE), str(HERE.parents[1])])
-    found = subprocess.run(
-        [sys.executable, str(HERE / "kill_points.py"), name, str(root)],
-        env={**os.environ, "PYTHONPATH": paths},
-        capture_output=True,
-        text=True,
-        timeout=PATIENCE_S,
-        check=False,
-    )
-    assert found.returncode == 0, found.stderr
-    return [(line.split(" | ")[0], line.split(" | ")[1]) for line in found.stdout.splitlines()]
 
 
 @pytest.fixture

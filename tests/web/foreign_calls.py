@@ -88,6 +88,7 @@ _REQUIRED: Final[Mapping[str, Mapping[str, Any]]] = {
     "LinkCUJ": {"feature_id": "{feature}"},
     "UnlinkCUJ": {"feature_id": "{feature}"},
     "ChangeSettings": {"agent_id": "{agent}"},
+    "TrimLog": {"agent_id": "{agent}"},
     "UploadSymbols": {
         "agent_id": "{agent}",
         "commit": "{commit}",

@@ -17,6 +17,11 @@ def projects(client: httpx.Client) -> list[str]:
     return [each["project"] for each in good(client.get("/api/projects"))["projects"]]
 
 
+def make_large_spec(client: httpx.Client, project: str) -> None:
+    """Make an entity of which the event is longer than 32 KiB."""
+    good(client.post("/api/specs", json={"project": project, "id": "s", "title": "T", "vision": "v" * 40_000}), 201)
+
+
 async def test_socket_pushes_live_events_in_order(server: ServerProcess, client: httpx.Client, project: str) -> None:
     """Without a cursor a socket starts at now and then gets every event of the project, in log order."""
     register(client, project, "before")
@@ -44,6 +49,23 @@ async def test_message_event_has_the_original_fields(server: ServerProcess, clie
     assert "secret" not in text
     assert event["from"] == "a1"
     assert event["created_at"].endswith("Z")
+
+
+async def test_event_is_whole_for_who_names_a_place(server: ServerProcess, client: httpx.Client, project: str) -> None:
+    """With `since_cursor` a socket has what the log has, however large; without it a large one says what it lacks."""
+    register(client, project, "anna")
+    first = head(client, project)
+    async with (
+        open_socket(server, "/ws/events", project=project, since_cursor=first) as whole,
+        open_socket(server, "/ws/events", project=project) as short,
+    ):
+        make_large_spec(client, project)
+        [all_of_it], [part] = await next_events(whole, 1), await next_events(short, 1)
+
+    assert [all_of_it] == events(client, project, since=first)
+    assert all_of_it.pop("data")["vision"] == "v" * 40_000
+    assert part.pop("left_out") == ["data"]
+    assert part == all_of_it
 
 
 async def test_ack_and_read_are_pushed_to_the_whole_project(

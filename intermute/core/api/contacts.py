@@ -44,28 +44,24 @@ class ListContacts(Input, kw_only=True, frozen=True):
     project: ProjectText | None = None
 
 
-class GetContact(Input, kw_only=True, frozen=True):
+class _OfTwo(Input, kw_only=True, frozen=True):
+    """Whose list, and the other; where a reason may be given, it stands between them and the project on the wire."""
+
+    agent: Address
+    other: Address
+    project: ProjectText | None = None
+
+
+class GetContact(_OfTwo, kw_only=True, frozen=True):
     """Read how an agent stands with another."""
 
-    agent: Address
-    other: Address
-    project: ProjectText | None = None
 
-
-class PutContact(Input, kw_only=True, frozen=True):
+class PutContact(_OfTwo, kw_only=True, frozen=True):
     """Take another agent as your contact, whether it asked or not: it may write to you."""
 
-    agent: Address
-    other: Address
-    project: ProjectText | None = None
 
-
-class RemoveContact(Input, kw_only=True, frozen=True):
+class RemoveContact(_OfTwo, kw_only=True, frozen=True):
     """Take another agent out of your list, be it a contact, a request or one that you declined."""
-
-    agent: Address
-    other: Address
-    project: ProjectText | None = None
 
 
 class RequestContact(Input, kw_only=True, frozen=True):
@@ -77,12 +73,8 @@ class RequestContact(Input, kw_only=True, frozen=True):
     project: ProjectText | None = None
 
 
-class ApproveContact(Input, kw_only=True, frozen=True):
+class ApproveContact(_OfTwo, kw_only=True, frozen=True):
     """Grant another agent's request: from then on each of you is a contact of the other."""
-
-    agent: Address
-    other: Address
-    project: ProjectText | None = None
 
 
 class DeclineContact(Input, kw_only=True, frozen=True):

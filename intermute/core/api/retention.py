@@ -5,14 +5,17 @@ from typing import Annotated
 from msgspec import Meta
 
 from intermute.core import limits
-from intermute.core.api.fields import Input, ProjectText, View
+from intermute.core.api.fields import Address, Input, Line, ProjectText, View
 from intermute.core.retention import RetentionRule
 
 
 class TrimLog(Input, kw_only=True, frozen=True):
-    """Trim the project's event log now, once; nothing that is not an event is touched."""
+    """Trim the project's event log now, once; nothing that is not an event is touched, and the audit keeps who and why."""
 
     project: ProjectText
+    agent_id: Address | None = None
+    agent: Address | None = None
+    reason: Line | None = None
     rules: (
         Annotated[
             tuple[RetentionRule, ...],

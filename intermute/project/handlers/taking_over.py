@@ -20,6 +20,7 @@ from intermute.core.errors import DomainError, InvalidRequest, TooManyAgents
 from intermute.core.events import Event, EventType
 from intermute.core.ids import Micros
 from intermute.core.original.agents import OriginalAgent
+from intermute.core.original.contacts import OriginalContact
 from intermute.core.original.entities import OriginalEntity, OriginalLink
 from intermute.core.original.messages import OriginalMessage
 from intermute.core.original.reservations import OriginalReservation
@@ -28,7 +29,7 @@ from intermute.core.targets import read_targets
 from intermute.core.times import SECOND_US, Now
 from intermute.core.wishes import Wish
 from intermute.project.handlers.agents import TOKEN_BITS, admit, check_metadata, check_name
-from intermute.project.handlers.contacts import put_policies
+from intermute.project.handlers.contacts import put_contact, put_policies
 from intermute.project.handlers.entities import checked
 from intermute.project.handlers.entity_changes import add
 from intermute.project.handlers.granting import grant
@@ -115,6 +116,12 @@ def _free_name(found: OriginalAgent, tx: TakingOver) -> str:
     name = directory.unborne_name(wished)
     found.notes.append(f"as {name!r}: another agent is called {wished!r}")
     return name
+
+
+def take_contact(found: OriginalContact, tx: TakingOver) -> None:
+    """Take somebody into the list of an agent. Raises: DomainError."""
+    tx.at(found.since_us)
+    put_contact(found.asked, tx)
 
 
 def take_entity(entity: Entity, found: OriginalEntity, tx: TakingOver) -> None:

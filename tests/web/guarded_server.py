@@ -21,6 +21,7 @@ from intermute.web.server import (
     Lane,
     LaneFor,
     Listener,
+    Opening,
     PlainHead,
     PlainReply,
     ServerLimits,
@@ -268,9 +269,15 @@ class ToyLane:
         """Set once somebody has left before the answer."""
 
     def __call__(self, *_who: object) -> Lane:
-        return self._find
+        return self
 
-    def _find(self, head: PlainHead) -> Answering | None:
+    def open(self, head: PlainHead) -> Opening | None:  # noqa: ARG002 # the lane's interface.
+        """Leave every WebSocket to the careful lane."""
+        return None
+
+    def find(self, head: PlainHead) -> Answering | None:
+        """Return what answers a path of ours."""
+
         async def answer(body: bytes) -> PlainReply:
             match head.path:
                 case "/slow":

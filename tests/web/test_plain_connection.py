@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intermute.web.server import ServerLimits
-from intermute.web.server.plain import read_plain
+from intermute.web.server.heads import read_plain
 from intermute.web.server.wire import Wire
 
 QUICK = ServerLimits(

@@ -30,6 +30,8 @@ from intermute.web.server.wire import Wire
 
 Log = Callable[..., None]
 Address = tuple[str, int]
+# As the careful lane writes it where it refuses an upgrade.
+_REFUSING = "connection: close"
 
 
 class Connection:
@@ -114,7 +116,7 @@ class Connection:
     async def _serve_push(self, upgrade: Upgrade, nursery: trio.Nursery) -> None:
         reply = await upgrade.opening(PushSocket(self._wire, self._limits, nursery, upgrade.key))
         if reply is not None:
-            await self._wire.send(reply_bytes(reply, is_last=True))
+            await self._wire.send(reply_bytes(reply, _REFUSING))
 
     async def _serve_requests(self) -> None:
         while (request := await self._next_request()) is not None:

@@ -23,6 +23,7 @@ from intermute.web.server.push import PushSocket
 from intermute.web.server.wire import Wire
 
 _HEAD_END: Final = b"\r\n\r\n"
+CLOSING: Final = "Connection: close"
 _FIRST_BYTES: Final = frozenset(b"GPD")
 
 
@@ -192,7 +193,7 @@ class PlainConnection:
                 answering, body = self._work
                 reply = await answering(body)
                 self.is_last = self.is_last or self._closes
-                if rest := self._wire.send_now(reply_bytes(reply, is_last=self.is_last)):
+                if rest := self._wire.send_now(reply_bytes(reply, CLOSING if self.is_last else None)):
                     await self._wire.send(rest)
                 self._work = None
                 self._deadline_s = trio.current_time() + self._limits.idle_timeout_s
@@ -200,13 +201,13 @@ class PlainConnection:
                     self._waiting.cancel()
 
 
-def reply_bytes(reply: PlainReply, *, is_last: bool) -> bytes:
-    """Return an answer as it goes over the wire; the last one says that it is."""
+def reply_bytes(reply: PlainReply, closing: str | None) -> bytes:
+    """Return an answer as it goes over the wire; the last one says that it is, with a line of its head."""
     lines = [f"HTTP/1.1 {reply.status} "]
     if reply.content_type is not None:
         lines += [f"content-type: {reply.content_type}", f"content-length: {len(reply.body)}"]
     lines += [f"{name}: {value}" for name, value in reply.headers]
     lines.append(date_line())
-    if is_last:
-        lines.append("Connection: close")
+    if closing is not None:
+        lines.append(closing)
     return "\r\n".join([*lines, "\r\n"]).encode("ascii") + reply.body

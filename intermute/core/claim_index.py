@@ -16,7 +16,7 @@ from intermute.core.findings import Finding, Verdict, in_precedence
 from intermute.core.lock_table import ALL_MODES, Entry, LockTable, Mode, Reach
 from intermute.core.lock_trie import WorkBudget
 from intermute.core.name_choices import Budget
-from intermute.core.patterns import PathLanes
+from intermute.core.patterns import PreparedPattern
 from intermute.core.relations import Relation
 from intermute.core.symbols import symbol_relation
 
@@ -176,16 +176,16 @@ class ClaimIndex:
 
     def _decided(self, requested: Claim, policy: Policy, besides: Collection[str], work: Work) -> Iterator[Finding]:
         for mine in requested.targets:
-            lanes = PathLanes(mine.target.pattern.alternatives)
+            asked = PreparedPattern(mine.target.pattern)
             found = self._table.meeting(
-                mine.target.pattern, _REACHES[mine.mode], ignore_holder=requested.holder, budget=work.steps, lanes=lanes
+                mine.target.pattern, _REACHES[mine.mode], ignore_holder=requested.holder, budget=work.steps, asked=asked
             )
             for entry, example in found:
                 if entry.entry_id in besides:
                     continue
                 claim, theirs = self._owner(entry)
                 finding = decide_targets(
-                    requested, mine, claim, theirs, policy, example=example, pool=work.relations, lanes=lanes
+                    requested, mine, claim, theirs, policy, example=example, pool=work.relations, asked=asked
                 )
                 if finding is not None:
                     yield finding

@@ -16,7 +16,7 @@ from intermute.core.claim_targets import product
 from intermute.core.findings import Certainty, Finding, FindingKind, Verdict, in_precedence
 from intermute.core.lock_table import Mode
 from intermute.core.name_choices import Budget
-from intermute.core.patterns import PathLanes, overlap
+from intermute.core.patterns import PreparedPattern, overlap
 from intermute.core.relations import Relation, relation_of_meeting
 from intermute.core.symbols import symbol_relation
 from intermute.core.work_operations import Operation, WorkClash, WorkKind, implied_operation, work_clash
@@ -75,12 +75,12 @@ def decide_targets(
     *,
     example: str | None = None,
     pool: Budget | None = None,
-    lanes: PathLanes | None = None,
+    asked: PreparedPattern | None = None,
 ) -> Finding | None:
     """Return what stands between one target of each claim, or None: for a caller that has found the pair by an index.
 
     Args: example, a path that is known to be in both; pool, what is left to tell relations apart, for a caller with many
-    pairs: once it is spent they are unknown, which clashes wherever any relation does; lanes, my pattern prepared.
+    pairs: once it is spent they are unknown, which clashes wherever any relation does; asked, my pattern prepared.
     """
     if requested.holder == held.holder or not clashes(Relation.UNKNOWN, mine.mode, theirs.mode):
         return None  # No relation is stricter than the unknown one.
@@ -90,7 +90,7 @@ def decide_targets(
     symbols = symbol_relation(mine.target.symbol, theirs.target.symbol)
     if symbols is Relation.DISJOINT:
         return _same_file(requested, mine, held, theirs, policy, example)
-    paths = relation_of_meeting(mine.target.pattern, theirs.target.pattern, pool=pool, lanes=lanes)
+    paths = relation_of_meeting(mine.target.pattern, theirs.target.pattern, pool=pool, asked=asked)
     relation = product(paths, symbols)
     if not clashes(relation, mine.mode, theirs.mode):
         return None

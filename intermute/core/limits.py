@@ -197,6 +197,9 @@ BATCH_CHARS_MAX: Final = (
     2 * 1024 * 1024
 )  # characters in the rows of a batch after which it ends; keeps one commit's part of the log near 4 MiB.
 ASK_TIMEOUT_S: Final = 8.0  # seconds; below the 10 s after which the original's SDK gives up.
+QUERY_QUANTUM_S: Final = (
+    0.004  # seconds for which the queries of one project compute in one round of the loop; measured: decisions/0022.
+)
 RELEASES_RESERVED: Final = (
     128  # further places for what gives something back: others may wait for it. A guess, revisit.
 )

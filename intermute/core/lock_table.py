@@ -12,7 +12,7 @@ from itertools import chain, islice
 from typing import Final, NamedTuple
 
 from intermute.core.lock_trie import LockTrie, WorkBudget
-from intermute.core.patterns import PathLanes, Pattern, a_path_of, example_path, overlap
+from intermute.core.patterns import Pattern, PreparedPattern, example_path, overlap
 
 
 class Mode(StrEnum):
@@ -160,23 +160,22 @@ class LockTable:
         *,
         ignore_holder: str | None = None,
         budget: WorkBudget | None = None,
-        lanes: PathLanes | None = None,
+        asked: PreparedPattern | None = None,
     ) -> Iterator[Conflict]:
         """Yield the entries in these modes that share a path with the pattern; lazy, so the first few cost little.
 
-        Of each mode those are certain to come that its reach is about. Args: lanes, the pattern prepared.
+        Of each mode those are certain to come that its reach is about. Args: asked, the pattern prepared.
         Raises: PatternTooBroad, while it is being taken from, once the budget is spent.
         """
-        lanes = lanes or PathLanes(pattern.alternatives)
-        return self._meeting(pattern, lanes, modes, ignore_holder, budget or WorkBudget())
+        return self._meeting(asked or PreparedPattern(pattern), modes, ignore_holder, budget or WorkBudget())
 
     def sharing_path(self, pattern: Pattern, budget: WorkBudget) -> Iterator[Entry]:
         """Yield the entries in any mode that share a path with the pattern, without examples; lazy.
 
         An entry with alternatives may come several times. Raises: PatternTooBroad, once the budget is spent.
         """
-        lanes = PathLanes(pattern.alternatives)
-        for slot in chain.from_iterable(self._tries[mode].meeting(lanes, budget) for mode in Mode):
+        asked = PreparedPattern(pattern)
+        for slot in chain.from_iterable(self._tries[mode].meeting(asked, budget) for mode in Mode):
             for entry in slot:
                 budget.spend()
                 yield entry
@@ -208,37 +207,32 @@ class LockTable:
         return sum(trie.node_count() for trie in self._tries.values())
 
     def _meeting(
-        self,
-        pattern: Pattern,
-        lanes: PathLanes,
-        modes: Mapping[Mode, Reach],
-        ignored: str | None,
-        budget: WorkBudget,
+        self, asked: PreparedPattern, modes: Mapping[Mode, Reach], ignored: str | None, budget: WorkBudget
     ) -> Iterator[Conflict]:
+        pattern = asked.pattern
         seen: set[Entry] = set()
-        reached = (self._reached(self._tries[mode], reach, pattern, lanes, budget) for mode, reach in modes.items())
-        for slot in chain.from_iterable(reached):
-            examples: dict[Pattern, str | None] = {}  # One pattern is often held by many.
-            for entry in slot:
-                budget.spend()
-                if entry.holder == ignored or entry in seen:
-                    continue
-                seen.add(entry)
-                held = entry.pattern
-                if held not in examples:
-                    is_plain = pattern.is_plain and held.is_plain
-                    examples[held] = overlap(pattern, held) if is_plain else example_path(held, lanes)
-                example = examples[held]
-                assert example is not None  # The index and the automaton agree, or one of them is wrong.
-                yield Conflict(entry, example)
+        for mode, reach in modes.items():
+            trie = self._tries[mode]
+            if trie.is_empty:
+                continue
+            for slot in _REACHED[reach](trie, asked, budget):
+                examples: dict[Pattern, str | None] = {}  # One pattern is often held by many.
+                for entry in slot:
+                    budget.spend()
+                    if entry.holder == ignored or entry in seen:
+                        continue
+                    seen.add(entry)
+                    held = entry.pattern
+                    if held not in examples:
+                        is_plain = pattern.is_plain and held.is_plain
+                        examples[held] = overlap(pattern, held) if is_plain else example_path(held, asked.lanes)
+                    example = examples[held]
+                    assert example is not None  # The index and the automaton agree, or one of them is wrong.
+                    yield Conflict(entry, example)
 
-    @staticmethod
-    def _reached(
-        trie: LockTrie[_Slot], reach: Reach, pattern: Pattern, lanes: PathLanes, budget: WorkBudget
-    ) -> Iterator[_Slot]:
-        if reach is Reach.INSIDE:
-            return trie.inside(lanes, budget)
-        if reach is Reach.AROUND:
-            # What contains the whole pattern has any one path of it, and to ask for a path costs no more than a path.
-            return trie.meeting(PathLanes((a_path_of(pattern),)), budget)
-        return trie.meeting(lanes, budget)
+
+_REACHED: Final = {
+    Reach.MEETING: LockTrie[_Slot].meeting,
+    Reach.INSIDE: LockTrie[_Slot].inside,
+    Reach.AROUND: LockTrie[_Slot].around,
+}

@@ -15,7 +15,7 @@ from typing import Generic, TypeVar
 from intermute.core.errors import PatternTooBroad
 from intermute.core.limits import LOOKUP_STEPS_MAX
 from intermute.core.pattern_syntax import Alternative, Glob, Name
-from intermute.core.patterns import PathLanes
+from intermute.core.patterns import PathLanes, PreparedPattern, a_path_of
 
 Held = TypeVar("Held")
 
@@ -85,21 +85,41 @@ class LockTrie(Generic[Held]):
             nodes.extend(nodes.pop().children())
         return count
 
-    def meeting(self, lanes: PathLanes, budget: WorkBudget) -> Iterator[Held]:
-        """Yield what hangs at each alternative that shares a path with the prepared pattern, in a stable order.
+    @property
+    def is_empty(self) -> bool:
+        """Whether nothing hangs anywhere."""
+        return self._root.is_bare()
+
+    def meeting(self, asked: PreparedPattern, budget: WorkBudget) -> Iterator[Held]:
+        """Yield what hangs at each alternative that shares a path with the asked pattern, in a stable order.
 
         Lazy: taking the first few costs little. A thing that hangs at several alternatives may come several times.
         Raises: PatternTooBroad, while it is being taken from, once the budget is spent.
         """
-        return _meeting(self._root, lanes.entry(), lanes, budget)
+        if asked.names is None:
+            return _meeting(self._root, asked.lanes.entry(), asked.lanes, budget)
+        return _meeting_node(self._root, asked.names, asked, budget)
 
-    def inside(self, lanes: PathLanes, budget: WorkBudget) -> Iterator[Held]:
-        """Yield what hangs at each alternative that may lie inside the prepared pattern: all that does, and some besides.
+    def inside(self, asked: PreparedPattern, budget: WorkBudget) -> Iterator[Held]:
+        """Yield what hangs at each alternative that may lie inside the asked pattern: all that does, and some besides.
 
         A root glob such as `**/*.py` overlaps everything, so whoever asks only for what it contains would otherwise be
         shown the whole index. Lazy, and with the same bounds as `meeting`. Raises: PatternTooBroad.
         """
-        return _inside(self._root, lanes.entry(), lanes, budget)
+        if asked.names is None:
+            return _inside(self._root, asked.lanes.entry(), asked.lanes, budget)
+        return _inside_node(self._root, asked.names, asked, budget)
+
+    def around(self, asked: PreparedPattern, budget: WorkBudget) -> Iterator[Held]:
+        """Yield what hangs at each alternative that may contain the asked pattern: all that does, and some besides.
+
+        What contains the whole pattern has any one path of it, and to ask for a path costs no more than a path.
+        Lazy, and with the same bounds as `meeting`. Raises: PatternTooBroad.
+        """
+        if asked.names is None:
+            lanes = PathLanes((a_path_of(asked.pattern),))
+            return _meeting(self._root, lanes.entry(), lanes, budget)
+        return _around_node(self._root, asked.names, budget)
 
 
 class _Node(Generic[Held]):
@@ -220,6 +240,80 @@ def _meeting(node: _Node[Held], row: int, lanes: PathLanes, budget: WorkBudget) 
                 yield from _meeting(child, after, lanes, budget)
     if node.star is not None:
         yield from _meeting(node.star, lanes.spread(row), lanes, budget)
+
+
+def _meeting_node(
+    root: _Node[Held], names: tuple[str, ...], asked: PreparedPattern, budget: WorkBudget
+) -> Iterator[Held]:
+    """Yield what `_meeting` does for a pattern without wildcards: a walk by its names, until wildcards are held on the way."""
+    node = root
+    for at, name in enumerate(names):
+        if node.globs is not None or node.star is not None:
+            yield from _meeting(node, 1 << at, asked.lanes, budget)
+            return
+        if node.below is not None:
+            yield node.below
+        child = node.names.get(name) if node.names is not None else None
+        if child is None:
+            return
+        budget.spend()
+        node = child
+    yield from _everything(node, budget)
+
+
+def _inside_node(
+    root: _Node[Held], names: tuple[str, ...], asked: PreparedPattern, budget: WorkBudget
+) -> Iterator[Held]:
+    """Yield what may lie inside a pattern without wildcards; a `**` on the way does not, it leads elsewhere as well."""
+    node = root
+    for at, name in enumerate(names):
+        if node.globs is not None:
+            yield from _inside(node, 1 << at, asked.lanes, budget)
+            return
+        child = node.names.get(name) if node.names is not None else None
+        if child is None:
+            return
+        budget.spend()
+        node = child
+    yield from _everything(node, budget)
+
+
+def _around_node(root: _Node[Held], names: tuple[str, ...], budget: WorkBudget) -> Iterator[Held]:
+    """Yield what takes the one path of these names."""
+    node = root
+    for at, name in enumerate(names):
+        if node.globs is not None or node.star is not None:
+            yield from _meeting(node, 1 << at, PathLanes((names,)), budget)
+            return
+        if node.below is not None:
+            yield node.below
+        child = node.names.get(name) if node.names is not None else None
+        if child is None:
+            return
+        budget.spend()
+        node = child
+    if node.below is not None:
+        yield node.below
+    if node.exact is not None:
+        yield node.exact
+
+
+def _everything(node: _Node[Held], budget: WorkBudget) -> Iterator[Held]:
+    """Yield what hangs at this node and below."""
+    if node.below is not None:
+        yield node.below
+    if node.exact is not None:
+        yield node.exact
+    if node.names is not None:
+        for child in node.names.values():
+            budget.spend()
+            yield from _everything(child, budget)
+    if node.globs is not None:
+        for _, child in node.globs.all():
+            budget.spend()
+            yield from _everything(child, budget)
+    if node.star is not None:
+        yield from _everything(node.star, budget)
 
 
 def _inside(node: _Node[Held], row: int, lanes: PathLanes, budget: WorkBudget) -> Iterator[Held]:

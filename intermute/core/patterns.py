@@ -33,7 +33,17 @@ from intermute.core.pattern_syntax import (
     path_names,
 )
 
-__all__ = ["BadPattern", "PathLanes", "Pattern", "example_path", "matches", "meets", "overlap", "parse"]
+__all__ = [
+    "BadPattern",
+    "PathLanes",
+    "Pattern",
+    "PreparedPattern",
+    "example_path",
+    "matches",
+    "meets",
+    "overlap",
+    "parse",
+]
 
 Tokens = tuple[CharacterToken | None, ...]
 
@@ -61,6 +71,13 @@ def overlap(a: Pattern, b: Pattern) -> str | None:
 def a_path_of(pattern: Pattern) -> tuple[str, ...]:
     """Return the names of one path that the pattern matches, as short as can be: of a node it is the node itself."""
     return tuple(_common_name(name, name) for name in pattern.alternatives[0] if name is not None)
+
+
+def plain_names(pattern: Pattern) -> tuple[str, ...] | None:
+    """Return the names of the node that a pattern without wildcards is, or None for one that has any."""
+    if not pattern.is_plain:
+        return None
+    return tuple(name for name in pattern.alternatives[0] if isinstance(name, str))
 
 
 def meets(a: Pattern, b: Pattern) -> bool:
@@ -140,6 +157,24 @@ class PathLanes(Lanes[Name]):
             if (dotted_ends if _is_dotted(name) else ends) >> (first + len(tokens)) & 1:
                 mask |= self.places[name]
         return mask
+
+
+class PreparedPattern:
+    """A pattern for many questions; its lanes are laid out once a question needs them, which of a plain path few do."""
+
+    __slots__ = ("_lanes", "names", "pattern")
+
+    def __init__(self, pattern: Pattern) -> None:
+        self.pattern = pattern
+        self.names = plain_names(pattern)
+        self._lanes: PathLanes | None = None
+
+    @property
+    def lanes(self) -> PathLanes:
+        """The alternatives side by side."""
+        if self._lanes is None:
+            self._lanes = PathLanes(self.pattern.alternatives)
+        return self._lanes
 
 
 class NameLanes(Lanes[CharacterToken]):

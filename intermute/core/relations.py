@@ -14,7 +14,7 @@ from typing import Final
 
 from intermute.core.name_choices import Budget, NameChoices, StatesExhausted, advanced, keep_least
 from intermute.core.pattern_syntax import Alternative, Glob, is_node
-from intermute.core.patterns import PathLanes, Pattern, meets
+from intermute.core.patterns import PathLanes, Pattern, PreparedPattern, meets
 
 STATES_MAX: Final = 200
 """Steps of one call, both directions together; 2 to 4 µs each (measured, 2 shared cores, Python 3.11), so 1 ms at worst.
@@ -61,11 +61,11 @@ def relation_of_meeting(
     *,
     states_max: int = STATES_MAX,
     pool: Budget | None = None,
-    lanes: PathLanes | None = None,
+    asked: PreparedPattern | None = None,
 ) -> Relation:
     """Tell the same of two patterns that are known to share a path, or are both plain.
 
-    Args: pool, which bounds many calls; lanes, the first pattern prepared, for a caller that compares it with many.
+    Args: pool, which bounds many calls; asked, the first pattern prepared, for a caller that compares it with many.
     """
     assert a.is_folded == b.is_folded
     if a.canonical == b.canonical:
@@ -74,7 +74,7 @@ def relation_of_meeting(
         return _relation_of_nodes(a.alternatives[0][:-1], b.alternatives[0][:-1])
     budget = Budget(states_max, pool)
     try:
-        is_wider = _covers(a, b, budget, lanes)
+        is_wider = _covers(a, b, budget, asked)
         is_narrower = _covers(b, a, budget)
     except StatesExhausted:
         return Relation.UNKNOWN
@@ -91,8 +91,8 @@ def _relation_of_nodes(a: Alternative, b: Alternative) -> Relation:
     return Relation.WITHIN if a[: len(b)] == b else Relation.DISJOINT
 
 
-def _covers(wide: Pattern, narrow: Pattern, budget: Budget, lanes: PathLanes | None = None) -> bool:
-    """Tell whether everything that `narrow` names is in `wide`, prepared as `lanes`. Raises: StatesExhausted."""
+def _covers(wide: Pattern, narrow: Pattern, budget: Budget, asked: PreparedPattern | None = None) -> bool:
+    """Tell whether everything that `narrow` names is in `wide`, prepared as `asked`. Raises: StatesExhausted."""
     if wide.is_plain:
         node = wide.alternatives[0][:-1]
         verdicts = [_is_below(each, node) for each in narrow.alternatives]
@@ -100,7 +100,7 @@ def _covers(wide: Pattern, narrow: Pattern, budget: Budget, lanes: PathLanes | N
             return False
         if None not in verdicts:
             return True
-    lanes = lanes or PathLanes(wide.alternatives)
+    lanes = asked.lanes if asked is not None else PathLanes(wide.alternatives)
     nodes = [alternative for alternative in narrow.alternatives if is_node(alternative)]
     if not all(lanes.meeting(node[:-1]) for node in nodes):
         return False

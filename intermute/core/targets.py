@@ -7,6 +7,7 @@ Source: design.md 8, claims.md 2, 4 and 6, contract.md 12.
 
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
+from operator import attrgetter
 from typing import Final, NamedTuple
 
 from intermute.core import limits
@@ -27,6 +28,7 @@ _SPELLINGS: Final = (
     ("path", "path"), ("paths", "path"), ("address", "address"), ("addresses", "address"),
 )  # fmt: skip
 """The fields that name targets, each with the kind of what is in it."""
+_VALUES: Final = attrgetter(*(field for field, _ in _SPELLINGS))
 READING: Final = frozenset({Mode.S, Mode.IS})
 """The modes that change nothing; the original would call them shared."""
 _WILDCARDS: Final = frozenset("*?")
@@ -81,7 +83,7 @@ def read_targets(asked: AskedTargets, *, fold_case: bool = False) -> tuple[Claim
             raise InvalidRequest(
                 [("patterns", f"the braces of one request may give {bound} paths; send several requests")]
             )
-    return with_destinations(_each_once(joined(found, ())))
+    return with_destinations(found if len(found) == 1 else _each_once(joined(found, ())))
 
 
 def names_targets(asked: AskedTargets) -> bool:
@@ -90,10 +92,10 @@ def names_targets(asked: AskedTargets) -> bool:
 
 
 def _spelled(asked: AskedTargets) -> Iterator[_Spelled]:
-    for field, kind in _SPELLINGS:
-        value = getattr(asked, field)
-        for text in [value] if isinstance(value, str) else value or ():
-            yield _Spelled(field, kind, text)
+    for (field, kind), value in zip(_SPELLINGS, _VALUES(asked), strict=True):
+        if value is not None:
+            for text in (value,) if isinstance(value, str) else value:
+                yield _Spelled(field, kind, text)
     for place, wish in enumerate(asked.targets or ()):
         given = [(kind, text) for kind in PARSERS if (text := getattr(wish, kind)) is not None]
         if len(given) != 1:

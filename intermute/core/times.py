@@ -6,6 +6,7 @@ Nothing here looks at a clock; `project/clock.py` does.
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
+from functools import lru_cache
 
 from intermute.core.ids import Micros
 
@@ -24,8 +25,13 @@ class Now:
 def rfc3339(at_us: Micros) -> str:
     """Return the instant as the original prints it: UTC, up to six digits of fraction, trailing zeros trimmed."""
     whole, fraction = divmod(at_us, SECOND_US)
-    text = datetime.fromtimestamp(whole, UTC).isoformat()[:_SECONDS_CHARS]  # strftime takes ten times as long.
+    text = _seconds(whole)
     return f"{text}.{fraction:06d}".rstrip("0") + "Z" if fraction else f"{text}Z"
+
+
+@lru_cache(maxsize=1024)  # The same few seconds are printed again and again: those of now, and of what was just done.
+def _seconds(whole_s: int) -> str:
+    return datetime.fromtimestamp(whole_s, UTC).isoformat()[:_SECONDS_CHARS]  # strftime takes ten times as long.
 
 
 def rfc3339_seconds(at_us: Micros) -> str:

@@ -47,6 +47,7 @@ from intermute.project.hub import Hub
 from intermute.project.lobby import Lobby, let_go, wait_for_turn
 from intermute.project.mail import ProjectMailbox, Request
 from intermute.project.postboxes import wait_for_mail
+from intermute.project.quantum import Quantum
 from intermute.project.room import Room
 from intermute.project.shares import Crowd, is_release, share_of
 from intermute.project.state import ProjectState
@@ -108,7 +109,7 @@ class Project:
         self._on_damage = on_damage
         self.last_used_s = trio.current_time()
         self.calls = 0
-        self._turns = trio.Lock()
+        self._quantum = Quantum()
         self._long_reads = trio.Lock()
 
     # ---- commands and queries
@@ -129,7 +130,7 @@ class Project:
             if type(question) in COMMANDS:
                 return await self._decided(Request(question, caller, once, fences))
             if type(question) in LONG_READS:
-                async with self.turn(self._long_reads):
+                async with self.long_read():
                     return await self._query(question, caller)
             if isinstance(question, Inbox) and question.wait_seconds:
                 return await self._mail(question, caller)
@@ -223,13 +224,13 @@ class Project:
 
     async def _query(self, query: object, caller: Caller) -> Any:  # Any: see `answer`.
         if type(query) in LONG_QUERIES:
-            async with self.turn():
+            async with self._quantum:
                 answer = QUERIES[type(query)](query, Desk(self.known_state(), self.clock.now(), caller))
-            return await self.read(answer) if isinstance(answer, FromStore) else answer
-        desk = Desk(self.known_state(), self.clock.now(), caller)
-        answer = QUERIES[type(query)](query, desk)
-        if isinstance(query, Heartbeat):
-            self.ticker.note_deadline(desk.now.mono_s + limits.LIVENESS_FLUSH_S)
+        else:
+            desk = Desk(self.known_state(), self.clock.now(), caller)
+            answer = QUERIES[type(query)](query, desk)
+            if isinstance(query, Heartbeat):
+                self.ticker.note_deadline(desk.now.mono_s + limits.LIVENESS_FLUSH_S)
         if isinstance(answer, FromStore):
             return await self.read(answer)
         await trio.lowlevel.checkpoint()
@@ -251,21 +252,16 @@ class Project:
             return await wait_for_mail(query, self.hub, canonical, look)
 
     @asynccontextmanager
-    async def turn(self, turns: trio.Lock | None = None) -> AsyncIterator[None]:
-        """Wait until no other long query of this project is being answered; always a checkpoint. Raises: Overloaded.
-
-        The loop runs all that are ready before it looks at the network again, so without turns a hundred queries that
-        take 0.1 s each would stop every other project for ten seconds (design.md 3.9).
-        """
-        turns = turns or self._turns
+    async def long_read(self) -> AsyncIterator[None]:
+        """Wait until no other long read of this project is under way; always a checkpoint. Raises: Overloaded."""
         with trio.move_on_after(limits.ASK_TIMEOUT_S) as waiting:
-            await turns.acquire()
+            await self._long_reads.acquire()
         if waiting.cancelled_caught:
             raise Overloaded
         try:
             yield
         finally:
-            turns.release()
+            self._long_reads.release()
 
     async def read(self, wanted: FromStore[Any]) -> Any:  # Any: see `answer`.
         """Return what the read connection says. Raises: DomainError."""

@@ -144,5 +144,5 @@ async def _delete(project: Project, events: Sequence[EventRow], done: Trimmed) -
 
 
 async def _read(project: Project, work: Callable[[apsw.Connection], Any]) -> Any:  # Any: what the work reads.
-    async with project.turn():
+    async with project.long_read():
         return await project.read(FromStore(work))

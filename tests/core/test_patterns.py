@@ -1,17 +1,24 @@
 """Reading patterns: what is refused, what the normal form is, and that it stays within bounds."""
 
 import random
+from collections.abc import Callable
 
+from hypothesis import given
+from hypothesis import strategies as st
 from pytest import mark, param, raises
 
 from intermute.core.pattern_syntax import (
+    _ORDINARY_PATH,
     PATTERN_ALTERNATIVES_MAX,
     PATTERN_CHARS_MAX,
     PATTERN_EXPANDED_CHARS_MAX,
     PATTERN_SEGMENTS_MAX,
     PATTERN_WILDCARDS_MAX,
+    _any_pattern,
+    _checked_text,
+    _ordinary_path,
 )
-from intermute.core.patterns import BadPattern, matches, overlap, parse
+from intermute.core.patterns import BadPattern, Pattern, matches, overlap, parse
 
 
 @mark.parametrize(
@@ -179,3 +186,32 @@ def test_parse_of_hostile_text_is_bounded() -> None:
             parse(text)
         except BadPattern as refused:
             assert refused.reason
+
+
+def _read(reader: Callable[[], Pattern]) -> object:
+    """Return all that a pattern is, or why it is none."""
+    try:
+        read = reader()
+    except BadPattern as refused:
+        return refused.reason
+    return read.text, read.canonical, read.is_folded, read.alternatives, read.is_plain, read.is_literal
+
+
+ORDINARY_TEXTS = st.text(
+    st.sampled_from("ab.Z0_-/ ,]^!é\u0301\U0001f600~@+=|") | st.characters(exclude_characters="\\*?[{}:"),
+    min_size=1,
+    max_size=40,
+) | st.integers(60, 70).map(lambda count: "/".join("a" * count))
+
+
+@given(ORDINARY_TEXTS, st.booleans())
+def test_parse_of_ordinary_paths_gives_what_reading_each_character_gives(text: str, is_literal: bool) -> None:
+    """The short way is only short."""
+    try:
+        plain = _checked_text(text)
+    except BadPattern:
+        return
+    if _ORDINARY_PATH.fullmatch(plain) is None:
+        return
+    short = _read(lambda: _ordinary_path(text, plain, is_literal=is_literal))
+    assert short == _read(lambda: _any_pattern(text, plain, literal=is_literal, fold_case=False))

@@ -77,7 +77,8 @@ def _checked(asked: AskedTargets, query: CheckReservations | CheckTargets, desk:
     conflicts: list[Finding] = []
     warnings: list[Finding] = []
     for target in asked_for(claim.targets):
-        unit = replace(claim, targets=tuple(each for each in claim.targets if each.number == target.number))
+        own = tuple(each for each in claim.targets if each.number == target.number)
+        unit = claim if len(own) == len(claim.targets) else replace(claim, targets=own)
         met = meet(unit, state, work=work, is_committed=True, bounds=bounds_after(len(conflicts)))
         conflicts += met.conflicts
         warnings += met.warnings

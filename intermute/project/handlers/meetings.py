@@ -10,11 +10,12 @@ from itertools import islice
 from intermute.core import limits
 from intermute.core.api.claims import Alternative
 from intermute.core.claim_index import ALL_SHOWN, FindingBounds, Work
-from intermute.core.claim_modes import CLASS_OF_MODE, weaker_than
+from intermute.core.claim_modes import CLASS_OF_MODE, clashes, weaker_than
 from intermute.core.claim_records import Claim, asked_for
 from intermute.core.claims import Policy, decide
 from intermute.core.errors import PatternTooBroad, ReservationConflict
 from intermute.core.findings import Finding, Verdict, in_precedence
+from intermute.core.lock_table import Mode
 from intermute.core.times import Now
 from intermute.core.wait_queue import Obstacles
 from intermute.project.handlers.finding_views import conflict_views
@@ -151,12 +152,17 @@ def alternatives(
 
     A target that creates something cannot have less, and neither can one whose work would not go with the mode.
     """
-    troubled = list(dict.fromkeys(finding.requested.number for finding in conflicts))[:_ALTERNATIVES_FOR_MAX]
+    in_trouble: dict[int, list[Finding]] = {}
+    for finding in conflicts:
+        in_trouble.setdefault(finding.requested.number, []).append(finding)
+    troubled = list(in_trouble)[:_ALTERNATIVES_FOR_MAX]
     found: list[Alternative] = []
     for target in asked_for(claim.targets):
         if target.number not in troubled or target.destination is not None:
             continue
         for mode in weaker_than(target.mode):
+            if any(_still_clashes(each, mode) for each in in_trouble[target.number]):
+                continue
             wish = replace(claim, targets=(replace(target, mode=mode, operation=None),))
             try:
                 met = meet(wish, state, work=work, is_committed=is_committed, bounds=_FIRST_CONFLICT)
@@ -168,6 +174,14 @@ def alternatives(
                 )
                 break
     return found
+
+
+def _still_clashes(conflict: Finding, mode: Mode) -> bool:
+    """Tell whether a conflict that is known stays one in another mode; if not, it has to be looked up.
+
+    A warning that is a conflict by policy is about two exclusive modes and symbols that are apart, so it says nothing here.
+    """
+    return clashes(conflict.relation, mode, conflict.held.mode)
 
 
 def conflict_with(

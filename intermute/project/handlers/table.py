@@ -172,7 +172,7 @@ LONG_QUERIES: Final[frozenset[type]] = LONG_READS | {
     check_api.CheckReservations,
     reservation_api.ListWaiting,
 }
-"""Queries that may compute for a tenth of a second on the loop: a project answers one of them at a time."""
+"""Queries that may compute for a tenth of a second on the loop: a project answers as many in one round as its quantum allows."""
 
 FACTS: Final[Mapping[type, FactFetcher]] = {
     liveness.Tick: liveness.facts_for_tick,

@@ -270,6 +270,8 @@ class ToyLane:
         self._gate = gate
         self.left = trio.Event()
         """Set once somebody has left before the answer."""
+        self.asked: list[str] = []
+        """The path and query of each request that was answered, in order."""
 
     def __call__(self, *_who: object) -> Lane:
         return self
@@ -282,6 +284,7 @@ class ToyLane:
         """Return what answers a path of ours."""
 
         async def answer(body: bytes) -> PlainReply:
+            self.asked.append(f"{head.path}?{head.query}")
             match head.path:
                 case "/slow":
                     assert self._gate is not None

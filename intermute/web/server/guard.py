@@ -89,6 +89,11 @@ class Connection:
         if self._is_idle and (self._plain is None or self._plain.is_idle):
             self._reading.cancel()
 
+    def look(self, now_s: float) -> None:
+        """See to the deadlines of the plain part, if it is in that; called at `look_interval_s`."""
+        if self._plain is not None:
+            self._plain.look(now_s)
+
     async def _run(self) -> None:
         self._wire.on_abort(self._reading.cancel)
         async with trio.open_nursery() as nursery:

@@ -61,7 +61,10 @@ class Upgrade(NamedTuple):
 
 
 class PlainConnection:
-    """The plain part of one connection; `serve` once, at its beginning."""
+    """The plain part of one connection; `serve` once, at its beginning, and `look` at it now and then.
+
+    One task reads, answers and sends. Who left is noticed by a second one, which is there only while an answer takes long.
+    """
 
     def __init__(self, wire: Wire, limits: ServerLimits, lane: Lane) -> None:
         self._wire, self._limits, self._lane = wire, limits, lane
@@ -73,65 +76,74 @@ class PlainConnection:
         """Length of the request whose head has been read, body included."""
         self._head_bytes = 0
         self._closes = False
-        self._work: tuple[Answering, bytes] | None = None
-        self._work_came = trio.lowlevel.ParkingLot()
-        self._worker = trio.CancelScope()
-        self._waiting = trio.CancelScope()
+        self._serving = trio.CancelScope()
         self._deadline_s = inf
         """By when the next request has to be whole, or to begin."""
-        self._is_plain = True
+        self._answering_since_s: float | None = None
+        self._watch: _Watch | None = None
+        self._is_late = False
+        self._nursery: trio.Nursery
         self.is_last = False
         """The connection ends after the answer in hand."""
 
     @property
     def is_idle(self) -> bool:
         """Whether no request is in hand."""
-        return self._work is None and self._answering is None
+        return self._answering is None
+
+    def look(self, now_s: float) -> None:
+        """Give up a peer that is too slow, and have somebody notice when the peer of a slow answer leaves.
+
+        Called for all connections at `ServerLimits.look_interval_s`: a deadline for each request would cost more than
+        reading it.
+        """
+        if self._answering_since_s is None:
+            if now_s >= self._deadline_s:
+                self._is_late = True
+                self._serving.cancel()
+        elif self._watch is None and now_s - self._answering_since_s >= self._limits.look_interval_s:
+            self._watch = _Watch()
+            self._nursery.start_soon(self._run_watch, self._watch)
 
     async def serve(self, nursery: trio.Nursery) -> bytes | Upgrade | None:
         """Serve until something comes that is not plain, and return it, or the upgrade; None at the connection's end.
 
         Raises: Refused, where a head or a body did not come in time.
         """
-        nursery.start_soon(self._run_worker)
+        self._nursery = nursery
         self._deadline_s = trio.current_time() + self._limits.idle_timeout_s
-        try:
-            while not (self.is_last and self.is_idle):
-                # One scope for many requests: its deadline is looked at when it passes, and is moved on then.
-                with trio.CancelScope(deadline=self._next_look_s()) as self._waiting:
-                    while await self._read_more():
-                        pass
-                if not self._waiting.cancelled_caught:
-                    return self._upgrade or (None if self._is_plain else bytes(self._buffer))
-                if self._work is None and self._deadline_s <= trio.current_time() and not self.is_last:
-                    self._check_begun()
-                    return None
-        finally:
-            self._worker.cancel()
+        with self._serving:
+            while not self.is_last:
+                is_plain = self._advance() if self._buffer else True
+                if is_plain and not self._is_whole:
+                    is_plain = await self._read_rest()
+                if not is_plain:
+                    return self._upgrade or bytes(self._buffer)
+                if not self._is_whole or self._is_late:
+                    break
+                await self._answer()
+        if self._is_late:
+            self._check_begun()
         return None
 
     # ---- reading
 
-    def _next_look_s(self) -> float:
-        """Return when to look whether the peer is too slow; while the worker has something in hand, it is not."""
-        return self._deadline_s if self._work is None else trio.current_time() + self._limits.idle_timeout_s
+    @property
+    def _is_whole(self) -> bool:
+        """Whether a request is here from its first byte to its last."""
+        return self._answering is not None and len(self._buffer) >= self._whole_bytes
 
-    async def _read_more(self) -> bool:
-        """Take what has come one step further, and wait for more; False where the connection, or its plain part, is over."""
-        if self._work is None:
-            if self._buffer and not self._advance():
-                self._is_plain = False
+    async def _read_rest(self) -> bool:
+        """Read until a request is whole, or the connection at its end; False where what came is not plain."""
+        while not self._is_whole:
+            data = await self._wire.receive_next()
+            if not data:
+                return True
+            if not self._buffer:
+                self._deadline_s = trio.current_time() + self._limits.head_timeout_s
+            self._buffer += data
+            if not self._advance():
                 return False
-            if self._deadline_s < self._waiting.deadline:
-                self._waiting.deadline = self._deadline_s
-        if self._work is not None and len(self._buffer) >= self._limits.receive_bytes:
-            await trio.sleep_forever()  # Until the worker is done.
-        data = await self._wire.receive_next()
-        if not data:
-            return False  # Whoever left waits for no answer.
-        if not self._buffer and self._work is None:
-            self._deadline_s = trio.current_time() + self._limits.head_timeout_s
-        self._buffer += data
         return True
 
     def _check_begun(self) -> None:
@@ -143,20 +155,15 @@ class PlainConnection:
 
     def _advance(self) -> bool:
         """Go as far as the bytes that are here allow; False where they are not plain, or upgrade the connection."""
-        if self._answering is None:
-            end = self._buffer.find(_HEAD_END)
-            if end < 0:
-                return self._may_become_plain()
-            if end + len(_HEAD_END) > self._limits.head_limit_bytes or not self._take_head(end + len(_HEAD_END)):
-                return False
-            if len(self._buffer) < self._whole_bytes:
-                self._deadline_s = trio.current_time() + self._limits.body_timeout_s
-        if len(self._buffer) >= self._whole_bytes:
-            assert self._answering is not None
-            body = bytes(self._buffer[self._head_bytes : self._whole_bytes])
-            del self._buffer[: self._whole_bytes]
-            self._work, self._answering = (self._answering, body), None
-            self._work_came.unpark()
+        if self._answering is not None:
+            return True
+        end = self._buffer.find(_HEAD_END)
+        if end < 0:
+            return self._may_become_plain()
+        if end + len(_HEAD_END) > self._limits.head_limit_bytes or not self._take_head(end + len(_HEAD_END)):
+            return False
+        if len(self._buffer) < self._whole_bytes:
+            self._deadline_s = trio.current_time() + self._limits.body_timeout_s
         return True
 
     def _may_become_plain(self) -> bool:
@@ -185,20 +192,50 @@ class PlainConnection:
 
     # ---- answering
 
-    async def _run_worker(self) -> None:
-        with self._worker:
-            while True:
-                while self._work is None:
-                    await self._work_came.park()
-                answering, body = self._work
-                reply = await answering(body)
-                self.is_last = self.is_last or self._closes
-                if rest := self._wire.send_now(reply_bytes(reply, CLOSING if self.is_last else None)):
-                    await self._wire.send(rest)
-                self._work = None
-                self._deadline_s = trio.current_time() + self._limits.idle_timeout_s
-                if self.is_last or self._buffer:
-                    self._waiting.cancel()
+    async def _answer(self) -> None:
+        """Answer the request that is whole, and make ready for the next one."""
+        assert self._answering is not None
+        body = bytes(self._buffer[self._head_bytes : self._whole_bytes])
+        del self._buffer[: self._whole_bytes]
+        self._answering_since_s = trio.current_time()
+        reply = await self._answering(body)
+        self.is_last = self.is_last or self._closes
+        if rest := self._wire.send_now(reply_bytes(reply, CLOSING if self.is_last else None)):
+            await self._wire.send(rest)
+        if self._watch is not None:
+            await self._watch.end()
+            self._watch = None
+        self._answering = self._answering_since_s = None
+        begins_s = self._limits.head_timeout_s if self._buffer else self._limits.idle_timeout_s
+        self._deadline_s = trio.current_time() + begins_s
+        if self._buffer:  # Nobody who sends ahead keeps the loop for itself.
+            await trio.lowlevel.checkpoint()
+
+    async def _run_watch(self, watch: "_Watch") -> None:
+        """Read on while an answer is worked on, within a bound: whoever leaves waits for no answer."""
+        with watch.scope:
+            while len(self._buffer) < self._limits.receive_bytes:
+                data = await self._wire.receive_next()
+                if not data:
+                    self._serving.cancel()
+                    break
+                self._buffer += data
+        watch.ended.set()
+
+
+class _Watch:
+    """A task that reads while an answer takes long; nobody else may read until it has ended."""
+
+    __slots__ = ("ended", "scope")
+
+    def __init__(self) -> None:
+        self.scope = trio.CancelScope()
+        self.ended = trio.Event()
+
+    async def end(self) -> None:
+        """End it, and wait until it has."""
+        self.scope.cancel()
+        await self.ended.wait()
 
 
 def reply_bytes(reply: PlainReply, closing: str | None) -> bytes:

@@ -34,6 +34,10 @@ class Feed:
         self._cursor = project.hub.head
         self._ready: dict[Follower, None] = {}
 
+    def __len__(self) -> int:
+        """Return how many have everything there is."""
+        return len(self._ready)
+
     async def run(self) -> None:
         """Pass on what comes until the hub is closed; however it ends, nobody is left waiting for more."""
         why: DomainError = InternalError()
@@ -61,10 +65,9 @@ class Feed:
         """Forget a reader, if it is in the feed."""
         self._ready.pop(follower, None)
 
-    def sheet(self, start: int, events: Sequence[Event]) -> Sheet:
-        """Return the events after a cursor as readers get them."""
-        directory = self.project.known_state().agents
-        return Sheet(start, events, self.project.hub.head, self._frames, directory.addresses_of)
+    def sheet(self, start: int, events: Sequence[Event], head: int) -> Sheet:
+        """Return the events after a cursor as readers get them. Args: head, that of the log before they were looked for."""
+        return Sheet(start, events, head, self._frames, self.project.known_state().agents.addresses_of)
 
     async def _pass_on(self) -> None:
         hub = self.project.hub
@@ -73,7 +76,7 @@ class Feed:
             for follower in list(self._ready):
                 follower.fall_behind()
             events = []
-        sheet = self.sheet(self._cursor, events)
+        sheet = self.sheet(self._cursor, events, hub.head)
         for number, follower in enumerate(list(self._ready), 1):
             if follower in self._ready:
                 follower.take(sheet)
@@ -127,13 +130,15 @@ class Follower:
         socket, reader, project = self._socket, self.reader, self._feed.project
         await socket.send()
         while not socket.is_over:
+            # What comes while the log is being read, or while it is others' turn, is not in these events.
+            head = project.hub.head
             try:
                 events = await project.events_after(reader.cursor, EVENTS_AT_ONCE, reader.types)
             except DomainError as error:
                 socket.end(told(error, reader.cursor))
                 return
             async with self._feed.turns:  # Always a checkpoint.
-                blocked = self._send_some(events)
+                blocked = self._send_some(events, head)
             # While the peer makes room nothing is held but one frame, and that one with others.
             del events
             if blocked:
@@ -141,10 +146,10 @@ class Follower:
             elif not socket.is_over and self._feed.join(self):
                 return
 
-    def _send_some(self, events: Sequence[Event]) -> bytes:
+    def _send_some(self, events: Sequence[Event], head: int) -> bytes:
         """Send what the kernel takes of these, and return the frame for which it has no room; empty where all were taken."""
         reader = self.reader
-        sheet = self._feed.sheet(reader.cursor, events)
+        sheet = self._feed.sheet(reader.cursor, events, head)
         cut = sheet.cut(reader)
         taken = self._socket.offer(cut.joined, cut.frames) if cut.frames else 0
         if taken == len(cut.frames):

@@ -33,6 +33,9 @@ class Push:
         self._feeds: dict[Project, tuple[Feed, trio.CancelScope]] = {}
         self._nursery: trio.Nursery | None = None
 
+    def __len__(self) -> int:
+        return len(self._feeds)
+
     async def run(self, child: Child) -> None:
         """Run the feeds that there are, and those that come."""
         async with trio.open_nursery() as nursery:
@@ -91,13 +94,14 @@ class Push:
     def _placed(self, visit: "_Visit", reader: Subscription) -> Follower:
         """Give a reader its places: in the project, and with the feed. Raises: TooManySubscribers."""
         visit.places.enter_context(reader.project.hub.subscription(reader.reader))
-        feed = self._feed_of(reader.project)
+        feed = self.feed_of(reader.project)
         follower = Follower(feed, visit.socket, reader)
         feed.readers += 1
         visit.places.callback(self._leave, feed, follower)
         return follower
 
-    def _feed_of(self, project: Project) -> Feed:
+    def feed_of(self, project: Project) -> Feed:
+        """Return the feed of a project, begun with its first reader."""
         if project not in self._feeds:
             self._feeds[project] = Feed(project), trio.CancelScope()
             self._begin(self._feeds[project][0])

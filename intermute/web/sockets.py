@@ -107,6 +107,7 @@ async def _write(socket: Websocket, subscription: Subscription) -> Ending:
         try:
             # Always a checkpoint: sending need not be one, and does nothing once the peer is gone (hazards.md 37).
             await project.hub.wait_beyond(subscription.cursor)
+            head = project.hub.head  # Before the reading: what comes meanwhile is not in the page.
             page = await project.events_after(subscription.cursor, EVENTS_AT_ONCE, subscription.types)
         except DomainError as error:
             return told(error, subscription.cursor)
@@ -118,7 +119,7 @@ async def _write(socket: Websocket, subscription: Subscription) -> Ending:
                 await socket.send(msgspec.json.encode(fields).decode() + "\n")
             subscription.cursor = event.cursor
         if not page:  # The head is beyond the newest event: a cursor was given out that no event took.
-            subscription.cursor = max(subscription.cursor, project.hub.head)
+            subscription.cursor = max(subscription.cursor, head)
 
 
 async def _drain(socket: Websocket) -> Ending:

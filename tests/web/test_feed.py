@@ -28,6 +28,7 @@ class Log:
 
     def __init__(self) -> None:
         self.hub, self.events, self.oldest, self.reads = Hub(), list[Event](), 0, 0
+        self.on_read: Callable[[], None] = lambda: None
         self.agents = Directory()
 
     def known_state(self) -> "Log":
@@ -37,6 +38,7 @@ class Log:
     async def events_after(self, cursor: int, limit: int, _types: object) -> Sequence[Event]:
         """Return events of memory, else of the log."""
         if (found := self.hub.after(cursor, limit)) is not None:
+            self.on_read()
             return found
         await trio.lowlevel.checkpoint()
         self.reads += 1
@@ -267,6 +269,24 @@ async def test_cursor_that_no_event_took_is_passed(nursery: trio.Nursery) -> Non
     await settled()
 
     assert (ear.cursors, follower.reader.cursor) == ([1], 7)
+
+
+async def test_event_that_comes_while_the_log_is_read_is_not_passed_over(nursery: trio.Nursery) -> None:
+    """A reader that finds nothing goes on from where the log ended then, not from where it ends when its turn comes."""
+    log = Log()
+    feed, ear = feed_of(log), Ear(nursery)
+    nursery.start_soon(feed.run)
+
+    def once() -> None:
+        log.on_read = lambda: None
+        log.grow()
+
+    log.hub.publish([], 3)  # Cursors that no event took: there is nothing to read, and something to catch up with.
+    log.on_read = once
+    follow(feed, ear)
+    await settled()
+
+    assert ear.cursors == [4]
 
 
 async def test_others_get_to_run_between_a_few_sockets(nursery: trio.Nursery) -> None:

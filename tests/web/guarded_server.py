@@ -300,7 +300,7 @@ class ToyLane:
                 case "/nothing":
                     return PlainReply(204, None, b"")
                 case "/seen":
-                    return PlainReply(200, "application/json", json.dumps([head.query, head.headers]).encode())
+                    return PlainReply(200, "application/json", json.dumps([head.query, head.fields.pairs]).encode())
             return PlainReply(200, "text/plain", body + b" by lane", [("X-Path", head.path)])
 
         known = {"/health", "/echo", "/slow", "/crash", "/large", "/nothing", "/seen"}

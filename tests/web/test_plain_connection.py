@@ -370,13 +370,14 @@ def test_parser_takes_only_what_h11_reads_the_same(noise: bytes, at: int) -> Non
     connection.receive_data(head[:end])
     request = connection.next_event()
     assert isinstance(request, h11.Request)
-    target = found[0].path + (f"?{found[0].query}" if "?" in request.target.decode() else "")
-    assert (found[0].method, target) == (request.method.decode(), request.target.decode())
-    assert [(name.decode(), value.decode()) for name, value in request.headers] == list(found[0].headers)
+    target = found.path + (f"?{found.query}" if "?" in request.target.decode() else "")
+    assert (found.method, target) == (request.method.decode(), request.target.decode())
+    assert [(name.decode(), value.decode()) for name, value in request.headers] == list(found.fields.pairs)
 
 
 def test_good_head_is_plain() -> None:
     """The control of the test above."""
     found = read_plain(post("/echo?a=b", b"xyz", "Connection: close")[:-3])
     assert found is not None
-    assert (found[0].path, found[0].query, found[1:]) == ("/echo", "a=b", (3, True))
+    assert (found.path, found.query) == ("/echo", "a=b")
+    assert (found.fields.body_bytes, found.fields.closes) == (3, True)

@@ -17,7 +17,7 @@ import trio
 
 from intermute.web.server.dates import date_line
 from intermute.web.server.framing import Refused
-from intermute.web.server.heads import HeadParser, PlainHead
+from intermute.web.server.heads import PlainHead, read_plain
 from intermute.web.server.limits import ServerLimits
 from intermute.web.server.push import PushSocket
 from intermute.web.server.wire import Wire
@@ -69,7 +69,6 @@ class PlainConnection:
     def __init__(self, wire: Wire, limits: ServerLimits, lane: Lane) -> None:
         self._wire, self._limits, self._lane = wire, limits, lane
         self._buffer = bytearray()
-        self._parser = HeadParser()
         self._answering: Answering | None = None
         self._upgrade: Upgrade | None = None
         self._whole_bytes = 0
@@ -173,21 +172,22 @@ class PlainConnection:
 
     def _take_head(self, head_bytes: int) -> bool:
         """Read a head and find who answers; False where it is not plain, nobody's, or no request for an answer."""
-        found = self._parser.parse(bytes(self._buffer[:head_bytes]), self._limits.head_fields_max)
-        if found is None:
+        head = read_plain(bytes(self._buffer[:head_bytes]), self._limits.head_fields_max)
+        if head is None:
             return False
-        head, body_bytes, self._closes = found
-        if head.websocket_key is not None:
+        fields = head.fields
+        if fields.websocket_key is not None:
             # What came along may not be sent before the answer, and is refused by the careful lane.
             opening = self._lane.open(head) if len(self._buffer) == head_bytes else None
-            self._upgrade = None if opening is None else Upgrade(opening, head.websocket_key)
+            self._upgrade = None if opening is None else Upgrade(opening, fields.websocket_key)
             return False
-        if body_bytes > self._limits.plain_body_bytes:
+        if fields.body_bytes > self._limits.plain_body_bytes:
             return False
         self._answering = self._lane.find(head)
         if self._answering is None:
             return False
-        self._head_bytes, self._whole_bytes = head_bytes, head_bytes + body_bytes
+        self._closes = fields.closes
+        self._head_bytes, self._whole_bytes = head_bytes, head_bytes + fields.body_bytes
         return True
 
     # ---- answering

@@ -12,6 +12,7 @@ from functools import lru_cache
 from typing import Final
 
 import httptools
+import msgspec
 
 _LINE_END: Final = b"\r\n"
 _FIRST_LINE: Final = re.compile(rb"(GET|POST|PUT|PATCH|DELETE) ([!-~]+) HTTP/1\.1")
@@ -44,8 +45,7 @@ class HeadFields:
     """The key of a request to become a WebSocket; None where it asks for an answer."""
 
 
-@dataclass(frozen=True, slots=True)
-class PlainHead:
+class PlainHead(msgspec.Struct, frozen=True):
     """The head of a plain request, ASCII, with a path without escapes."""
 
     method: str

@@ -9,10 +9,10 @@ Source: issue 7; decisions/0018-plain-lane.md. The bounds are those of the caref
 """
 
 from collections.abc import Awaitable, Callable, Sequence
-from dataclasses import dataclass
 from math import inf
 from typing import Final, NamedTuple, Protocol
 
+import msgspec
 import trio
 
 from intermute.web.server.dates import date_line
@@ -27,8 +27,7 @@ CLOSING: Final = "Connection: close"
 _FIRST_BYTES: Final = frozenset(b"GPD")
 
 
-@dataclass(frozen=True, slots=True)
-class PlainReply:
+class PlainReply(msgspec.Struct, frozen=True):
     """An answer; `content_type` None where it has no body and no word about one."""
 
     status: int

@@ -1,8 +1,9 @@
 """The composition root: builds everything, supervises it, and takes it down in order. The only place that wires.
 
-Tree: `intermute` supervises one child for each open project (parks), `web` (escalates), `watchdog`, `loop-guard`, `courier`,
-`sweeper`, `quarantine` and, once, `diagnosis`. Shutdown: stop accepting and finish what was accepted, close the sockets with
-1001, let the actors finish the batch in hand, checkpoint and close the files. Source: design.md 5, hazards.md 13 to 18.
+Tree: `intermute` supervises one child for each open project (parks), `web` and `push` (escalate), `watchdog`, `loop-guard`,
+`courier`, `sweeper`, `quarantine` and, once, `diagnosis`. Shutdown: stop accepting and finish what was accepted, close the
+sockets with 1001, let the actors finish the batch in hand, checkpoint and close the files. Source: design.md 5, hazards.md 13
+to 18.
 """
 
 import dataclasses
@@ -39,6 +40,7 @@ from intermute.web.gate import Gate
 from intermute.web.health import HealthReport
 from intermute.web.keys import DEV_PROJECT, Keys, KeysRefused, bootstrap, is_private, load_keys
 from intermute.web.lane import build_app
+from intermute.web.push import Push
 from intermute.web.server import Listener, ListenError, ServerLimits, open_tcp_listener, open_unix_listener, serve
 from intermute.web.sockets import Sockets
 from intermute.web.system import Surroundings
@@ -265,7 +267,8 @@ async def _supervise(
         web_done = trio.Event()
         bounds = _server_limits(log)
         app = build_app(front, Sockets(front), log)
-        lanes = FastLane(front) if settings.lane is LaneName.FAST else None
+        push = Push(front, log)
+        lanes = FastLane(front, push) if settings.lane is LaneName.FAST else None
 
         async def web(child: Child) -> None:
             async with trio.open_nursery() as nursery:
@@ -276,28 +279,17 @@ async def _supervise(
                 log("server.started", addresses=",".join(urls))
             web_done.set()
 
-        def pull_lever(name: str) -> None:
-            for project in registry.open_projects():
-                if CHILD_PREFIX + project.name == name:
-                    project.writer.interrupt()
-
         guard = LoopGuard(dump_to=sys.__stderr__ or sys.stderr, abort=on_stall)
-        watchdog = partial(
-            watch,
-            supervisor=supervisor,
-            busy_limit_s=limits.STALLED_AFTER_S,
-            lever=pull_lever,
-            on_finding=partial(_log_finding, log),
-            interval_s=WATCH_EVERY_S,
-        )
         # Without listeners there is nothing to restart the web child on, so its first crash ends the service.
         await supervisor.start(
             ChildSpec(
                 name="web", main=web, restart=Restart.TRANSIENT, max_restarts=0, on_exhausted=OnExhausted.ESCALATE
             )
         )
+        # Parked, it would leave every socket without events, and nobody would see why.
+        await supervisor.start(ChildSpec(name="push", main=push.run, on_exhausted=OnExhausted.ESCALATE))
         parts: dict[str, Callable[[Child], Awaitable[object]]] = {
-            "watchdog": watchdog,
+            "watchdog": _watchdog(registry, supervisor, log),
             "loop-guard": guard.run,
             "courier": courier.run,
         }
@@ -311,6 +303,22 @@ async def _supervise(
         await supervisor.stop_all()
         await registry.close_readers()
         log("server.stopped")
+
+
+def _watchdog(registry: Registry, supervisor: Supervisor, log: Log) -> Callable[[Child], Awaitable[object]]:
+    def pull_lever(name: str) -> None:
+        for project in registry.open_projects():
+            if CHILD_PREFIX + project.name == name:
+                project.writer.interrupt()
+
+    return partial(
+        watch,
+        supervisor=supervisor,
+        busy_limit_s=limits.STALLED_AFTER_S,
+        lever=pull_lever,
+        on_finding=partial(_log_finding, log),
+        interval_s=WATCH_EVERY_S,
+    )
 
 
 async def _diagnose(registry: Registry, log: Log, child: Child) -> None:

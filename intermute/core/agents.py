@@ -11,6 +11,8 @@ from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, field
 from enum import StrEnum
 
+import msgspec
+
 from intermute.core import limits
 from intermute.core.contacts import ASYNC_DEFAULT, LIVE_DEFAULT, ContactPolicy
 from intermute.core.errors import AgentHeaderMissing, AgentIdentityMismatch, InvalidSessionId
@@ -53,8 +55,7 @@ class Agent:
         return mono_s - self.heard_s < limits.AGENT_SILENCE_S
 
 
-@dataclass(frozen=True, slots=True)
-class Caller:
+class Caller(msgspec.Struct, frozen=True):
     """What the front knows of who asks. `claims` is X-Agent-ID; only a token proves it."""
 
     is_local: bool
@@ -62,8 +63,7 @@ class Caller:
     token_hash: bytes | None = None
 
 
-@dataclass(frozen=True, slots=True)
-class Identity:
+class Identity(msgspec.Struct, frozen=True):
     """Who asks, as far as known: a canonical address or None, and whether a token proved it."""
 
     address: AgentId | None

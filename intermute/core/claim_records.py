@@ -6,10 +6,12 @@ Source: claims.md 1, 4 and 6.
 """
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from functools import reduce
 from typing import Final
+
+import msgspec
+from msgspec.structs import replace
 
 from intermute.core.claim_modes import supremum
 from intermute.core.claim_targets import Target
@@ -31,8 +33,7 @@ NOBODY: Final = AgentId("")
 """Stands for an asker who did not say who it is; no address is empty, so it holds nothing."""
 
 
-@dataclass(frozen=True, slots=True)
-class ClaimTarget:
+class ClaimTarget(msgspec.Struct, frozen=True):
     """One target of a claim. Equal where all of it is equal, so a destination knows its origin by value."""
 
     number: int
@@ -47,8 +48,7 @@ class ClaimTarget:
     """What this is the destination of; None for a target that was asked for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Claim:
+class Claim(msgspec.Struct, frozen=True):
     """One holder's claim. `targets` has the destinations in it, too: see `with_destinations`."""
 
     id: str

@@ -5,22 +5,31 @@ symbol. Paths and addresses are literal, globs are not: a route file such as `ap
 Source: claims.md 2 and 3.
 """
 
-from dataclasses import dataclass, field
 from typing import Final
+
+import msgspec
 
 from intermute.core.pattern_syntax import BadPattern, Pattern, parse
 from intermute.core.relations import Relation, relation
 from intermute.core.symbols import SYMBOL_MARK, BadSymbol, parse_symbol, symbol_relation
 
 
-@dataclass(frozen=True, slots=True)
-class Target:
+class Target(msgspec.Struct, frozen=True, eq=False):
     """Paths and, unless it is the whole of them, one symbol. Equal where the canonical texts are, however spelled."""
 
     pattern: Pattern
     symbol: str | None = None
-    text: str = field(default="", compare=False)
+    text: str = ""
     """As it was given, for display."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Target) and self.symbol == other.symbol and self.pattern == other.pattern
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a Struct brings a `!=` of its own, which knows nothing of our `==`.
+
+    def __hash__(self) -> int:
+        return hash((self.pattern, self.symbol))
 
     @property
     def canonical(self) -> str:

@@ -5,9 +5,10 @@ Source: claims.md 5; the kinds of the Muse version-control system keep their nam
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
+
+import msgspec
 
 from intermute.core.claim_records import Claim, ClaimTarget, Standing
 from intermute.core.relations import Relation
@@ -55,8 +56,7 @@ class Risk(StrEnum):
     LOW = "low"
 
 
-@dataclass(frozen=True, slots=True)
-class Finding:
+class Finding(msgspec.Struct, frozen=True):
     """One requested target against one held target."""
 
     kind: FindingKind

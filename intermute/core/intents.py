@@ -7,9 +7,12 @@ Source: claims.md 1 and 7, issue 3 point 7.
 
 import math
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from enum import StrEnum
 from typing import Final, TypeVar
+
+import msgspec
+from msgspec.structs import replace
 
 from intermute.core.claim_index import NOTHING, ClaimIndex, FindingBounds, Work
 from intermute.core.claim_records import Claim, ClaimTarget
@@ -40,8 +43,7 @@ ACTIVE: Final = frozenset(state for state, following in FOLLOWING.items() if fol
 """The states in which an intent warns others."""
 
 
-@dataclass(frozen=True, slots=True)
-class Intent:
+class Intent(msgspec.Struct, frozen=True):
     """One active intent. The claim's sequence is the cursor of its declaration, `changed` that of its last change.
 
     `deadline_s` is monotonic; it is infinite for one that rides on a reservation, which ends it.

@@ -7,7 +7,9 @@ check never shows what a power cut could still take back. Source: design.md 3 an
 
 import heapq
 from collections.abc import Collection, Iterable, Iterator
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
+
+from msgspec.structs import replace
 
 from intermute.core.claim_index import ALL_SHOWN, NOTHING, ClaimIndex, FindingBounds, Work
 from intermute.core.claim_records import Claim, ClaimTarget

@@ -6,10 +6,11 @@ Source: claims.md section 4; design.md sections 7 and 8.
 """
 
 from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
 from enum import Enum, StrEnum, auto
 from itertools import chain, islice
 from typing import Final, NamedTuple
+
+import msgspec
 
 from intermute.core.lock_trie import LockTrie, WorkBudget
 from intermute.core.patterns import Pattern, PreparedPattern, example_path, overlap
@@ -57,8 +58,7 @@ def compatible(a: Mode, b: Mode) -> bool:
     return b in _COMPATIBLE[a]
 
 
-@dataclass(frozen=True, slots=True, eq=False)
-class Entry:
+class Entry(msgspec.Struct, frozen=True, eq=False):
     """One pattern of one claim. Two entries are equal only where they are the same one."""
 
     entry_id: str

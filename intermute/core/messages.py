@@ -6,7 +6,6 @@ their content is; a blind copy is known to its sender and its own recipient alon
 
 import hashlib
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass
 from enum import StrEnum
 from typing import Final
 
@@ -27,8 +26,7 @@ class Kind(StrEnum):
     BCC = "bcc"
 
 
-@dataclass(frozen=True, slots=True)
-class Recipient:
+class Recipient(msgspec.Struct, frozen=True):
     """One recipient: the address as it was written, and the canonical one it means."""
 
     address: str
@@ -36,8 +34,7 @@ class Recipient:
     kind: Kind
 
 
-@dataclass(frozen=True, slots=True)
-class Message:
+class Message(msgspec.Struct, frozen=True):
     """One stored message. `cursor` is that of its newest event; `first_cursor` that of its creation."""
 
     id: MessageId
@@ -63,8 +60,7 @@ class Message:
     is_broadcast: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class Receipt:
+class Receipt(msgspec.Struct, frozen=True):
     """One recipient's standing with one message."""
 
     agent: AgentId

@@ -8,10 +8,11 @@ with the key, which is not kept, so that the file alone does not tell what was a
 import hashlib
 import math
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass
 from typing import Any, Final, Self
 
 import msgspec
+from msgspec.structs import replace
 
 from intermute.core import limits
 from intermute.core.agents import Caller
@@ -25,18 +26,16 @@ NOT_THE_REQUEST: Final = frozenset({"ticket", "wait_seconds"})
 """Fields that may differ between two sendings of one request: how long the client waits is not what it asks for."""
 
 
-@dataclass(frozen=True, slots=True)
-class Reply:
+class Reply(msgspec.Struct, frozen=True):
     """A reply as it is sent, byte for byte; `is_repeat` where it was first given to an earlier sending of the request."""
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     is_repeat: bool = False
 
 
-@dataclass(frozen=True, slots=True)
-class KeptReply:
+class KeptReply(msgspec.Struct, frozen=True):
     """What is kept under a key. `reply` is sealed, and None where it was too long to keep."""
 
     number: int
@@ -46,8 +45,7 @@ class KeptReply:
     reply: bytes | None
 
 
-@dataclass(frozen=True, slots=True)
-class Once:
+class Once(msgspec.Struct, frozen=True):
     """A request that came with a key. `place` stands for the caller and its key, `content` for what is asked."""
 
     place: bytes

@@ -11,6 +11,8 @@ import unicodedata
 from collections.abc import Sequence
 from dataclasses import dataclass, field
 
+import msgspec
+
 from intermute.core.braces import TooManyAlternatives, expanded
 from intermute.core.pattern_classes import (
     ANY_CHARACTER,
@@ -74,19 +76,27 @@ Alternative = tuple[Name | None, ...]
 """The segments of a path; `None` is `**`. A `None` at the end is the node's mark for "and everything below"."""
 
 
-@dataclass(frozen=True, slots=True)
-class Pattern:
+class Pattern(msgspec.Struct, frozen=True, eq=False):
     """A set of paths. Two patterns are equal where their canonical texts are, however they were spelled."""
 
-    text: str = field(compare=False)
+    text: str
     """As it was given, for display."""
     canonical: str
     is_folded: bool
-    alternatives: tuple[Alternative, ...] = field(compare=False, repr=False)
-    is_plain: bool = field(compare=False, repr=False)
+    alternatives: tuple[Alternative, ...]
+    is_plain: bool
     """It names one node and everything below it, without any wildcard."""
-    is_literal: bool = field(compare=False, repr=False, default=False)
+    is_literal: bool = False
     """No character of `text` is special; needed to read it again."""
+
+    def __eq__(self, other: object) -> bool:
+        return isinstance(other, Pattern) and self.canonical == other.canonical and self.is_folded == other.is_folded
+
+    def __ne__(self, other: object) -> bool:
+        return not self == other  # a Struct brings a `!=` of its own, which knows nothing of our `==`.
+
+    def __hash__(self) -> int:
+        return hash(self.canonical)
 
 
 def parse(text: str, *, literal: bool = False, fold_case: bool = False) -> Pattern:

@@ -1,14 +1,13 @@
 """What an active reservation is. Source: claims.md 1, design.md 8."""
 
-from dataclasses import dataclass
+import msgspec
 
 from intermute.core.claim_records import Claim, ClaimTarget, asked_for, overall_mode
 from intermute.core.ids import AgentId, Micros, ReservationId
 from intermute.core.lock_table import Mode
 
 
-@dataclass(frozen=True, slots=True)
-class Reservation:
+class Reservation(msgspec.Struct, frozen=True):
     """An active reservation: an enforced claim with a deadline.
 
     `deadline_s` is monotonic and binds; the claim's `expires_at_us` is for display and for a restart. The claim's sequence

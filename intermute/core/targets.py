@@ -6,9 +6,10 @@ Source: design.md 8, claims.md 2, 4 and 6, contract.md 12.
 """
 
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
 from operator import attrgetter
 from typing import Final, NamedTuple
+
+import msgspec
 
 from intermute.core import limits
 from intermute.core.api.claims import AskedTargets, TargetWish
@@ -34,8 +35,7 @@ READING: Final = frozenset({Mode.S, Mode.IS})
 _WILDCARDS: Final = frozenset("*?")
 
 
-@dataclass(frozen=True, slots=True)
-class Lifetime:
+class Lifetime(msgspec.Struct, frozen=True):
     """How long a lease is to run, and whether that is less than was asked for."""
 
     ttl_s: int

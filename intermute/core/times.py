@@ -3,10 +3,11 @@
 Nothing here looks at a clock; `project/clock.py` does.
 """
 
-from dataclasses import dataclass
 from datetime import UTC, datetime
 from email.utils import format_datetime
 from functools import lru_cache
+
+import msgspec
 
 from intermute.core.ids import Micros
 
@@ -14,8 +15,7 @@ SECOND_US = 1_000_000
 _SECONDS_CHARS = len("2026-11-20T13:05:02")
 
 
-@dataclass(frozen=True, slots=True)
-class Now:
+class Now(msgspec.Struct, frozen=True):
     """One reading of both clocks: leases run on `mono_s`, `wall_us` is for display and storage (design.md 3.10)."""
 
     mono_s: float

@@ -4,11 +4,11 @@ Decided here and nowhere else: what makes a repeated request the same one. Sourc
 """
 
 import hashlib
-from dataclasses import dataclass, replace
 from enum import StrEnum
 from typing import Final, NamedTuple
 
 import msgspec
+from msgspec.structs import replace
 
 from intermute.core.claim_records import Claim
 from intermute.core.ids import AgentId, Micros
@@ -37,8 +37,7 @@ class Idempotency(NamedTuple):
     request_hash: bytes
 
 
-@dataclass(frozen=True, slots=True)
-class Wish:
+class Wish(msgspec.Struct, frozen=True):
     """What is asked for. The claim has the id that the reservation will have; its sequence number tells nothing yet."""
 
     claim: Claim

@@ -105,6 +105,11 @@ class Hub:
         """Whether everyone has been sent home."""
         return self._closed is not None
 
+    @property
+    def closed_for(self) -> DomainError | None:
+        """Why everyone has been sent home; None while they have not."""
+        return self._closed
+
     def _forget(self, cursor: int) -> None:
         """Send readers up to this cursor to the log, which knows what of it has been trimmed; here all of it might be."""
         while self._tail and self._tail[0].cursor <= cursor:

@@ -8,11 +8,11 @@ import math
 from collections import Counter
 from collections.abc import Iterator
 from contextlib import contextmanager
-from dataclasses import replace
 from typing import Any, Protocol
 
 import msgspec
 import trio
+from msgspec.structs import replace
 
 from intermute.core import limits
 from intermute.core.api.reservations import ReservationView, Reserve, Waiting

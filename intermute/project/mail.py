@@ -1,8 +1,9 @@
 """What goes through a project's mailbox."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any
+
+import msgspec
 
 from intermute.core.agents import Caller
 from intermute.core.fences import HeldFence
@@ -10,8 +11,7 @@ from intermute.core.once import Once
 from supervisor import Mailbox
 
 
-@dataclass(frozen=True, slots=True)
-class Request:
+class Request(msgspec.Struct, frozen=True):
     """A command and who asks; `once`, where it came with an Idempotency-Key; `fences`, those that have to hold."""
 
     command: object

@@ -6,10 +6,12 @@ or returns a `FromStore` that runs on a read connection.
 """
 
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Generic, TypeVar
 
 import apsw
+import msgspec
+from msgspec.structs import replace
 
 from intermute.core.agents import Agent, Caller, Identity
 from intermute.core.contacts import Parties
@@ -226,8 +228,7 @@ class Transaction:
             hear(self.state, agent, self.now)
 
 
-@dataclass(frozen=True, slots=True)
-class Desk:
+class Desk(msgspec.Struct, frozen=True):
     """What a query handler is given."""
 
     state: ProjectState
@@ -244,8 +245,7 @@ class Desk:
         return self.state.agents.identify(self.caller)
 
 
-@dataclass(frozen=True, slots=True)
-class FromStore(Generic[View]):
+class FromStore(msgspec.Struct, Generic[View], frozen=True):
     """An answer that needs the disk: `work` runs in the reader's thread, on one snapshot of committed facts."""
 
     work: Callable[[apsw.Connection], View]

@@ -1,10 +1,11 @@
 """Inboxes and threads in SQLite: the pages that agents read."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from typing import Any, Final
 
 import apsw
+from msgspec.structs import replace
 
 from intermute.core.ids import AgentId, Micros
 from intermute.core.messages import THREAD_PREVIEW_CHARS, Kind, Message, Receipt

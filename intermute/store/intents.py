@@ -1,7 +1,6 @@
 """Operation intents in SQLite. A row is never deleted: what is over stays as history."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import apsw
@@ -54,8 +53,7 @@ WHERE ended_at_us IS NULL AND declared < :before ORDER BY declared DESC LIMIT :l
 """  # noqa: S608 - constants
 
 
-@dataclass(frozen=True, slots=True)
-class IntentRow:
+class IntentRow(msgspec.Struct, frozen=True):
     """One row, active or over."""
 
     id: IntentId

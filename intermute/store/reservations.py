@@ -1,7 +1,6 @@
 """Reservations in SQLite. A row is never deleted: what ended stays as history (contract.md 12, audit)."""
 
 from collections.abc import Iterable, Sequence
-from dataclasses import dataclass
 from typing import Any, Final
 
 import apsw
@@ -87,8 +86,7 @@ def stored_targets(asked: Iterable[ClaimTarget]) -> list[StoredTarget]:
     ]
 
 
-@dataclass(frozen=True, slots=True)
-class ReservationRow:
+class ReservationRow(msgspec.Struct, frozen=True):
     """One row, active or ended."""
 
     id: ReservationId

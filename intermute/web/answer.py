@@ -1,7 +1,9 @@
 """A call and its answer, free of any framework: what a lane hands to the front and what it gets back."""
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass
+
+import msgspec
 
 JSON_TYPE = "application/json"
 PLAIN_TYPE = "text/plain"
@@ -18,8 +20,7 @@ class Peer:
     server_port: int | None
 
 
-@dataclass(frozen=True, slots=True)
-class Call:
+class Call(msgspec.Struct, frozen=True):
     """One request. Header names are in lower case; a header that came twice is in `headers` twice."""
 
     method: str
@@ -37,11 +38,10 @@ class Call:
         return None
 
 
-@dataclass(frozen=True, slots=True)
-class Answer:
+class Answer(msgspec.Struct, frozen=True):
     """What goes back: a status, a body that ends with a newline (JSON unless it says otherwise), and further headers."""
 
     status: int
     body: bytes
-    headers: Mapping[str, str] = field(default_factory=dict)
+    headers: Mapping[str, str] = msgspec.field(default_factory=dict)
     content_type: str = JSON_TYPE

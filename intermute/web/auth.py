@@ -5,10 +5,11 @@ Local means that the peer is loopback or our Unix socket and no header says that
 
 import ipaddress
 from collections.abc import Callable
-from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
 from typing import Final
+
+import msgspec
 
 from intermute.core.agents import Caller, Identity, hash_of_token
 from intermute.core.errors import Unauthorized
@@ -28,8 +29,7 @@ FORWARDING_PREFIXES: Final = ("x-forwarded", "x-original-", "x-arr-")
 _RELOAD_EVERY_S: Final = 1.0  # seconds between looks at the file's time stamp; a rotated key works a second later.
 
 
-@dataclass(frozen=True, slots=True)
-class Principal:
+class Principal(msgspec.Struct, frozen=True):
     """Who calls. `project` is the key's project, None for a local caller."""
 
     project: ProjectName | None

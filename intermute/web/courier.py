@@ -6,11 +6,12 @@ issue 6 point 3, design.md 4 (no subprocess in an actor's turn).
 """
 
 from collections.abc import Callable
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Final, cast
 
 import msgspec
 import trio
+from msgspec.structs import replace
 
 from intermute.core import limits
 from intermute.core.agents import Caller

@@ -5,25 +5,30 @@ not pass the gate, is left to that lane, which refuses it.
 """
 
 from collections.abc import Sequence
+from functools import partial
 from typing import Final
 from urllib.parse import parse_qsl
 
 from intermute.core.operations import OPERATIONS, Operation
-from intermute.web.answer import NO_CONTENT, Call, Peer
+from intermute.web.answer import NO_CONTENT, Answer, Call, Peer
 from intermute.web.front import Front
 from intermute.web.lane import paths_of
-from intermute.web.server import Answering, Lane, PlainHead, PlainReply
+from intermute.web.push import Push
+from intermute.web.server import Answering, HeadFields, Lane, Opening, PlainHead, PlainReply, PushSocket
 from intermute.web.server.listeners import Peer as SocketPeer
 
 _PARAMETER: Final = "{"
+_PROJECT_SOCKET: Final = "/ws/events"
+_AGENT_SOCKET: Final = "/ws/agents/"
 _Address = tuple[str, int]
 
 
 class FastLane:
     """Makes the lane of each connection."""
 
-    def __init__(self, front: Front) -> None:
-        self._front = front
+    def __init__(self, front: Front, push: Push | None = None) -> None:
+        """Args: push, serves the sockets; without it they are left to the other lane."""
+        self._front, self._push = front, push
         self._routes = Routes(OPERATIONS)
 
     def __call__(self, peer: SocketPeer, client: _Address | None, server: _Address | None) -> Lane:
@@ -35,28 +40,76 @@ class FastLane:
             server_port=server[1] if server else None,
         )
 
-        def find(head: PlainHead) -> Answering | None:
-            return self._find(head, origin)
+        return _PeerLane(self, origin)
 
-        return find
+    def judges(self, head: PlainHead, peer: Peer) -> bool:
+        """Tell whether the gate lets a request pass, whatever its path."""
+        return self._front.judge(Call(head.method, head.path, (), head.fields.pairs, peer)) is None
 
-    def _find(self, head: PlainHead, peer: Peer) -> Answering | None:
+    def find(self, head: PlainHead, peer: Peer) -> Answering | None:
+        """Return what answers a request that the gate lets pass."""
         found = self._routes.find(head.method, head.path)
         if found is None:
             return None
         operation, parameters = found
-        call = Call(head.method, head.path, _pairs(head.query), head.headers, peer)
-        if self._front.judge(call) is not None:
-            return None
 
         async def answer(body: bytes) -> PlainReply:
-            takes = body and operation.takes_body
-            whole = Call(call.method, call.path, call.query, call.headers, peer, body) if takes else call
-            answered = await self._front.answer(operation, whole, parameters)
-            content_type = None if answered.status == NO_CONTENT else answered.content_type
-            return PlainReply(answered.status, content_type, answered.body, list(answered.headers.items()))
+            taken = body if operation.takes_body else b""
+            call = Call(head.method, head.path, _pairs(head.query), head.fields.pairs, peer, taken)
+            return _as_reply(await self._front.answer(operation, call, parameters))
 
         return answer
+
+    def open(self, head: PlainHead, peer: Peer) -> Opening | None:
+        """Return what serves a WebSocket that the gate lets pass."""
+        if head.path == _PROJECT_SOCKET:
+            agent = None
+        elif head.path.startswith(_AGENT_SOCKET):
+            agent = head.path.removeprefix(_AGENT_SOCKET)
+        else:
+            return None
+        if self._push is None:
+            return None
+        call = Call(head.method, head.path, _pairs(head.query), head.fields.pairs, peer)
+        return partial(_opened, self._push, call, agent)
+
+
+class _PeerLane:
+    """The lane of one connection."""
+
+    __slots__ = ("_lane", "_passed", "_peer")
+
+    def __init__(self, lane: FastLane, peer: Peer) -> None:
+        self._lane, self._peer = lane, peer
+        self._passed: tuple[str, HeadFields] | None = None
+        """Method and fields that the gate let pass last; it knows nothing else of a request, and mostly they come again."""
+
+    def find(self, head: PlainHead) -> Answering | None:
+        """Return what answers a request."""
+        return self._lane.find(head, self._peer) if self._passes(head) else None
+
+    def open(self, head: PlainHead) -> Opening | None:
+        """Return what serves a WebSocket."""
+        return self._lane.open(head, self._peer) if self._passes(head) else None
+
+    def _passes(self, head: PlainHead) -> bool:
+        known = self._passed
+        if known is not None and known[1] is head.fields and known[0] == head.method:
+            return True
+        if not self._lane.judges(head, self._peer):
+            return False
+        self._passed = head.method, head.fields
+        return True
+
+
+async def _opened(push: Push, call: Call, agent: str | None, socket: PushSocket) -> PlainReply | None:
+    refusal = await push.serve(socket, call, agent)
+    return None if refusal is None else _as_reply(refusal)
+
+
+def _as_reply(answer: Answer) -> PlainReply:
+    content_type = None if answer.status == NO_CONTENT else answer.content_type
+    return PlainReply(answer.status, content_type, answer.body, list(answer.headers.items()))
 
 
 class Routes:

@@ -6,11 +6,12 @@ gate → auth → operation → decoding → project → handler → encoding. A
 
 import re
 from collections.abc import Callable, Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 from functools import partial
 from typing import Any, Final
 
 import msgspec
+from msgspec.structs import replace
 
 from intermute.core import limits
 from intermute.core.api.messages import SendMessage

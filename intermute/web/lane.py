@@ -5,10 +5,10 @@ Every route turns its request into a `Call`, and what the front answers into a r
 
 import difflib
 from collections.abc import Awaitable, Callable
-from dataclasses import replace
 from typing import Any, Final, cast
 
 import msgspec
+from msgspec.structs import replace
 from quart import Response, g, has_request_context, request, websocket
 from quart.wrappers import Request, Websocket
 from quart.wrappers.base import BaseRequestWebsocket

@@ -1,11 +1,11 @@
 """Commands with an Idempotency-Key: decided once, answered as before, whatever came between (guarantees.md G4)."""
 
-from dataclasses import replace
 from typing import Any
 
 import msgspec
 import pytest
 from handler_bench import LOCAL, Bench, bench_of, keyed
+from msgspec.structs import replace
 from pytest import raises
 
 from intermute.core import limits

@@ -1,7 +1,6 @@
 """The same request at the same time, through the actor: while it is flushed, while it waits, after a day (G4)."""
 
 from collections.abc import Sequence
-from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -9,6 +8,7 @@ import msgspec
 import trio
 import trio.testing
 from handler_bench import Keyed, keyed
+from msgspec.structs import replace
 from open_projects import Service, serving
 from trio.testing import MockClock
 

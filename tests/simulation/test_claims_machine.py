@@ -5,13 +5,13 @@ nothing waits that could be granted, nobody waits for itself (guarantees.md G6, 
 """
 
 from collections.abc import Collection
-from dataclasses import replace
 from typing import Final
 
 from claims_machine import ClaimsMachine, ContestingMachine
 from claims_model import ATOMS, stand_in_the_way
 from hypothesis import HealthCheck, Phase, settings
 from hypothesis.stateful import run_state_machine_as_test
+from msgspec.structs import replace
 from pytest import mark, raises
 
 from intermute.core.claim_index import ALL_SHOWN, FindingBounds, Work

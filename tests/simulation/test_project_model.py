@@ -3,7 +3,6 @@
 Time passes, actors crash and restart, batches are lost before they are stored.
 """
 
-from dataclasses import replace
 from typing import Any, Final
 
 import hypothesis.strategies as st
@@ -17,6 +16,7 @@ from hypothesis.stateful import (
     rule,
     run_state_machine_as_test,
 )
+from msgspec.structs import replace
 from plain_model import MESSAGE_IDS, NAMES, PATTERNS, SILENCE_S, Lease, Model
 from pytest import raises
 

@@ -18,14 +18,18 @@ from wsproto.events import CloseConnection, Event, TextMessage
 
 from intermute.web.server import (
     Answering,
+    Ending,
     Lane,
     LaneFor,
     Listener,
+    Opening,
     PlainHead,
     PlainReply,
+    PushSocket,
     ServerLimits,
     open_tcp_listener,
     serve,
+    text_frame,
 )
 
 HEAD = b"Host: 127.0.0.1\r\n"
@@ -266,12 +270,21 @@ class ToyLane:
         self._gate = gate
         self.left = trio.Event()
         """Set once somebody has left before the answer."""
+        self.asked: list[str] = []
+        """The path and query of each request that was answered, in order."""
 
     def __call__(self, *_who: object) -> Lane:
-        return self._find
+        return self
 
-    def _find(self, head: PlainHead) -> Answering | None:
+    def open(self, head: PlainHead) -> Opening | None:
+        """Return what serves a WebSocket as the applications here do, on the paths that they know."""
+        return toy_sockets().get(head.path)
+
+    def find(self, head: PlainHead) -> Answering | None:
+        """Return what answers a path of ours."""
+
         async def answer(body: bytes) -> PlainReply:
+            self.asked.append(f"{head.path}?{head.query}")
             match head.path:
                 case "/slow":
                     assert self._gate is not None
@@ -287,11 +300,54 @@ class ToyLane:
                 case "/nothing":
                     return PlainReply(204, None, b"")
                 case "/seen":
-                    return PlainReply(200, "application/json", json.dumps([head.query, head.headers]).encode())
+                    return PlainReply(200, "application/json", json.dumps([head.query, head.fields.pairs]).encode())
             return PlainReply(200, "text/plain", body + b" by lane", [("X-Path", head.path)])
 
         known = {"/health", "/echo", "/slow", "/crash", "/large", "/nothing", "/seen"}
         return answer if head.path in known else None
+
+
+def toy_sockets() -> dict[str, Opening]:
+    """The same for the sockets of a lane, by path."""
+
+    async def echo(socket: PushSocket) -> PlainReply | None:
+        unsent: list[bytes] = []
+        is_sending = False
+
+        async def send() -> None:
+            nonlocal is_sending
+            while unsent:
+                await socket.send(unsent.pop(0))
+            is_sending = False
+
+        def hear(message: str | bytes) -> Ending | None:
+            nonlocal is_sending
+            if message == "crash":
+                raise RuntimeError("crashed on purpose")
+            unsent.append(text_frame(message.encode() if isinstance(message, str) else message))
+            if not is_sending:
+                is_sending = True
+                socket.start(send)
+            return None
+
+        await socket.accept()
+        await socket.read(hear)
+        return None
+
+    async def flood(socket: PushSocket) -> PlainReply | None:
+        async def send() -> None:
+            while not socket.is_over:
+                await socket.send(text_frame(b"x" * 60_000))
+
+        await socket.accept()
+        socket.start(send)
+        await socket.read(lambda _: None)
+        return None
+
+    async def refuse(_: PushSocket) -> PlainReply | None:
+        return PlainReply(401, "application/json", b'{"error":"unauthorized"}')
+
+    return {"/ws": echo, "/ws/agents/x": echo, "/ws/flood": flood, "/ws/refused": refuse}
 
 
 def quart_app() -> QuartTrio:

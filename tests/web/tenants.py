@@ -29,8 +29,8 @@ from intermute.web.gate import Gate
 from intermute.web.health import HealthReport
 from intermute.web.keys import load_keys
 from intermute.web.lane import build_app
+from intermute.web.server.heads import read_plain
 from intermute.web.server.listeners import Peer
-from intermute.web.server.plain import read_plain
 from intermute.web.sockets import Sockets
 from intermute.web.system import Surroundings
 
@@ -105,7 +105,7 @@ class Town:
         lines += [f"{name}: {value}" for name, value in fields.items()]
         read = read_plain("\r\n".join([*lines, "\r\n"]).encode())
         client = ("127.0.0.1" if "Authorization" not in headers else "203.0.113.10", 1)
-        found = self._fast(Peer(is_unix=False), client, ("localhost", 80))(read[0]) if read is not None else None
+        found = self._fast(Peer(is_unix=False), client, ("localhost", 80)).find(read) if read is not None else None
         if found is None:
             return None
         reply = await found(content)

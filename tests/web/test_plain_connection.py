@@ -12,7 +12,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from intermute.web.server import ServerLimits
-from intermute.web.server.plain import read_plain
+from intermute.web.server.heads import read_plain
 from intermute.web.server.wire import Wire
 
 QUICK = ServerLimits(
@@ -130,6 +130,27 @@ async def test_requests_sent_ahead_are_answered_in_order() -> None:
         ]  # fmt: skip
 
 
+async def test_requests_sent_ahead_do_not_keep_the_loop() -> None:
+    """Who sends a thousand at once is answered beside the others, and not before them."""
+    lane = ToyLane()
+    async with running(toy_app(), lanes=lane) as server:
+        greedy = await server.connect()
+        others = [
+            await server.connect() for _ in range(30)
+        ]  # In one round of the loop some come before it, some after.
+        for other in others:
+            assert (await other.ask(get("/health"))).body == BY_LANE
+        async with trio.open_nursery() as nursery:
+            nursery.start_soon(greedy.send, get("/health?ahead") * 1_000)
+            for other in others:
+                nursery.start_soon(other.send, get("/health?other"))
+
+        assert [(await other.answer()).body for other in others] == [BY_LANE] * 30
+        last = max(at for at, asked in enumerate(lane.asked) if asked == "/health?other")
+        assert lane.asked[:last].count("/health?ahead") < 100
+        assert [(await greedy.answer()).status for _ in range(1_000)] == [200] * 1_000
+
+
 @pytest.mark.parametrize("seed", range(5))
 async def test_packets_may_be_cut_anywhere(seed: int) -> None:
     """Where the bytes of requests are cut into packets changes no answer."""
@@ -225,11 +246,28 @@ async def test_client_that_leaves_is_not_worked_for() -> None:
         await trio.testing.wait_all_tasks_blocked()
         assert not lane.left.is_set()
 
+        await client.send(get("/health"))  # What was sent ahead is no reason to stay.
         client.stream.socket.close()
         with trio.fail_after(5):
             await lane.left.wait()
 
         assert (await first_answer(server, get("/health")))[1] == BY_LANE
+
+
+async def test_what_comes_while_an_answer_takes_long_is_answered_next() -> None:
+    """Whoever watches for the peer's leaving reads on, and what it has read is not lost: plain, cut, and not plain."""
+    gate = trio.Event()
+    async with running(toy_app(), lanes=ToyLane(gate)) as server:
+        client = await server.connect()
+        await client.send(get("/slow"))
+        await trio.sleep(3 * ServerLimits().look_interval_s)
+        await client.send(post("/echo", b"next")[:-2])
+        await trio.testing.wait_all_tasks_blocked(0.01)
+        gate.set()
+        assert (await client.answer()).body == BY_LANE
+        await client.send(b"xt" + get("/%68ealth"))
+
+        assert [(await client.answer()).body for _ in range(2)] == [b"next" + BY_LANE, b"ok"]
 
 
 async def test_close_is_granted() -> None:
@@ -332,13 +370,14 @@ def test_parser_takes_only_what_h11_reads_the_same(noise: bytes, at: int) -> Non
     connection.receive_data(head[:end])
     request = connection.next_event()
     assert isinstance(request, h11.Request)
-    target = found[0].path + (f"?{found[0].query}" if "?" in request.target.decode() else "")
-    assert (found[0].method, target) == (request.method.decode(), request.target.decode())
-    assert [(name.decode(), value.decode()) for name, value in request.headers] == list(found[0].headers)
+    target = found.path + (f"?{found.query}" if "?" in request.target.decode() else "")
+    assert (found.method, target) == (request.method.decode(), request.target.decode())
+    assert [(name.decode(), value.decode()) for name, value in request.headers] == list(found.fields.pairs)
 
 
 def test_good_head_is_plain() -> None:
     """The control of the test above."""
     found = read_plain(post("/echo?a=b", b"xyz", "Connection: close")[:-3])
     assert found is not None
-    assert (found[0].path, found[0].query, found[1:]) == ("/echo", "a=b", (3, True))
+    assert (found.path, found.query) == ("/echo", "a=b")
+    assert (found.fields.body_bytes, found.fields.closes) == (3, True)

@@ -6,14 +6,19 @@ from typing import Any
 
 import pytest
 import trio
-from guarded_server import Client, Running, get, quart_app, resident_bytes, running, toy_app, upgrade
+from guarded_server import Client, Running, ToyLane, get, quart_app, resident_bytes, running, toy_app, upgrade
 from wsproto.events import CloseConnection, Ping, Pong, TextMessage
 
-from intermute.web.server import ServerLimits
+from intermute.web.server import LaneFor, ServerLimits
 
 QUICK = ServerLimits(linger_timeout_s=0.1, farewell_timeout_s=0.1, graceful_timeout_s=0.2, unread_timeout_s=0.2)
 LIMIT = QUICK.message_limit_bytes
 BOTH = pytest.mark.parametrize("make_app", [toy_app, quart_app])
+EVERY = pytest.mark.parametrize(
+    ("make_app", "lanes"), [(toy_app, None), (quart_app, None), (quart_app, ToyLane())], ids=["asgi", "quart", "lane"]
+)
+"""Both applications, and the sockets of the fast lane, behind which Quart is not asked."""
+CAREFUL_AND_FAST = pytest.mark.parametrize("lanes", [None, ToyLane()], ids=["careful", "lane"])
 
 
 async def opened(server: Running, path: str = "/ws") -> Client:
@@ -30,11 +35,11 @@ async def send_until_reset(client: Client, data: bytes) -> None:
         pass
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("size", [LIMIT - 1, LIMIT])
-async def test_message_up_to_the_limit_is_delivered(make_app: Any, size: int) -> None:
+async def test_message_up_to_the_limit_is_delivered(make_app: Any, lanes: LaneFor | None, size: int) -> None:
     """A message of the limit comes back whole."""
-    async with running(make_app()) as server:
+    async with running(make_app(), lanes=lanes) as server:
         client = await opened(server)
         await client.send(client.frames.send(TextMessage(data="x" * size)))
 
@@ -47,12 +52,12 @@ async def test_message_up_to_the_limit_is_delivered(make_app: Any, size: int) ->
         assert received == size
 
 
-@BOTH
+@EVERY
 @pytest.mark.parametrize("char", ["x", "é"])
-async def test_message_over_the_limit_is_closed_with_1009(make_app: Any, char: str) -> None:
+async def test_message_over_the_limit_is_closed_with_1009(make_app: Any, lanes: LaneFor | None, char: str) -> None:
     """One byte more is too much; the limit counts bytes, not characters."""
     text = char * (LIMIT // len(char.encode()) + 1)
-    async with running(make_app(), QUICK) as server:
+    async with running(make_app(), QUICK, lanes=lanes) as server:
         client = await opened(server)
 
         await client.send(client.frames.send(TextMessage(data=text)))
@@ -60,9 +65,10 @@ async def test_message_over_the_limit_is_closed_with_1009(make_app: Any, char: s
         assert await client.close_code() == 1009
 
 
-async def test_input_after_the_limit_is_not_kept() -> None:
+@CAREFUL_AND_FAST
+async def test_input_after_the_limit_is_not_kept(lanes: LaneFor | None) -> None:
     """Whatever is sent after a message over the limit costs no memory, and the connection ends."""
-    async with running(quart_app(), QUICK) as server:
+    async with running(quart_app(), QUICK, lanes=lanes) as server:
         client = await opened(server)
         # A frame that promises 2^40 bytes, and its first 64 KiB, over and over.
         await client.send(b"\x82\xff" + (1 << 40).to_bytes(8) + b"\0\0\0\0")
@@ -91,12 +97,13 @@ async def test_unread_messages_end_the_socket_not_the_memory(make_app: Any) -> N
         assert resident_bytes() - before_bytes < 16 * 1024 * 1024
 
 
+@CAREFUL_AND_FAST
 @pytest.mark.parametrize(("count", "code"), [(49, 1000), (50, 1000), (51, 1008)])
 @pytest.mark.parametrize("frame", [Ping(payload=b"p"), Pong()])
-async def test_control_frames_are_rationed(frame: Ping | Pong, count: int, code: int) -> None:
+async def test_control_frames_are_rationed(lanes: LaneFor | None, frame: Ping | Pong, count: int, code: int) -> None:
     """A burst of fifty is answered; one more closes with 1008."""
     limits = replace(QUICK, control_frames_per_s=0.001)
-    async with running(toy_app(), limits) as server:
+    async with running(toy_app(), limits, lanes=lanes) as server:
         client = await opened(server)
 
         await client.send(b"".join(client.frames.send(frame) for _ in range(count)))
@@ -105,10 +112,11 @@ async def test_control_frames_are_rationed(frame: Ping | Pong, count: int, code:
         assert await client.close_code() == code
 
 
-async def test_fragments_are_counted() -> None:
+@CAREFUL_AND_FAST
+async def test_fragments_are_counted(lanes: LaneFor | None) -> None:
     """A message in endless empty fragments is closed with 1008; one in 256 is delivered."""
     limits = replace(QUICK, fragments_max=256)
-    async with running(toy_app(), limits) as server:
+    async with running(toy_app(), limits, lanes=lanes) as server:
         good, bad = await opened(server), await opened(server)
         fragment = TextMessage(data="", message_finished=False)
 
@@ -119,6 +127,7 @@ async def test_fragments_are_counted() -> None:
         assert await bad.close_code() == 1008
 
 
+@CAREFUL_AND_FAST
 @pytest.mark.parametrize(
     ("data", "code"),
     [
@@ -129,9 +138,9 @@ async def test_fragments_are_counted() -> None:
         (b"\x89\xfe\x00\x7e\0\0\0\0" + b"x" * 126, 1002),  # a ping of 126 bytes.
     ],
 )
-async def test_bad_frame_is_closed_with_its_code(data: bytes, code: int) -> None:
+async def test_bad_frame_is_closed_with_its_code(lanes: LaneFor | None, data: bytes, code: int) -> None:
     """A client that breaks the frame protocol is told how."""
-    async with running(toy_app(), QUICK) as server:
+    async with running(toy_app(), QUICK, lanes=lanes) as server:
         client = await opened(server)
 
         await client.send(data)
@@ -140,10 +149,10 @@ async def test_bad_frame_is_closed_with_its_code(data: bytes, code: int) -> None
         assert server.events == []
 
 
-@BOTH
-async def test_close_is_answered(make_app: Any) -> None:
+@EVERY
+async def test_close_is_answered(make_app: Any, lanes: LaneFor | None) -> None:
     """The client's close code comes back and the socket ends."""
-    async with running(make_app(), QUICK) as server:
+    async with running(make_app(), QUICK, lanes=lanes) as server:
         client = await opened(server)
 
         await client.send(client.frames.send(CloseConnection(code=3000, reason="bye")))
@@ -163,10 +172,10 @@ async def test_application_failure_closes_with_1011() -> None:
         assert server.events == ["app.failed"]
 
 
-@BOTH
-async def test_compression_is_not_negotiated(make_app: Any) -> None:
+@EVERY
+async def test_compression_is_not_negotiated(make_app: Any, lanes: LaneFor | None) -> None:
     """An offer of permessage-deflate is not taken, a bad one does no harm."""
-    async with running(make_app()) as server:
+    async with running(make_app(), lanes=lanes) as server:
         for offer in ("permessage-deflate", "permessage-deflate; client_max_window_bits=abc", "x" * 500):
             client = await server.connect()
 
@@ -176,6 +185,7 @@ async def test_compression_is_not_negotiated(make_app: Any) -> None:
             assert await client.echo("plain") == "plain"
 
 
+@CAREFUL_AND_FAST
 @pytest.mark.parametrize(
     ("packet", "code"),
     [
@@ -187,9 +197,9 @@ async def test_compression_is_not_negotiated(make_app: Any) -> None:
         (upgrade("/ws") + b"\x81\x80\0\0\0\0", "bad_handshake"),
     ],
 )
-async def test_bad_handshake_is_refused(packet: bytes, code: str) -> None:
+async def test_bad_handshake_is_refused(lanes: LaneFor | None, packet: bytes, code: str) -> None:
     """It is answered 400 with a sentence, and closed; so are bytes before the upgrade was accepted."""
-    async with running(quart_app(), QUICK) as server:
+    async with running(quart_app(), QUICK, lanes=lanes) as server:
         client = await server.connect()
 
         answer = await client.ask(packet)
@@ -198,10 +208,14 @@ async def test_bad_handshake_is_refused(packet: bytes, code: str) -> None:
         assert await client.end() == b""
 
 
-@pytest.mark.parametrize(("make_app", "status"), [(toy_app, 403), (quart_app, 401)])
-async def test_refused_upgrade_ends_the_connection(make_app: Callable[[], Any], status: int) -> None:
+@pytest.mark.parametrize(
+    ("make_app", "status", "lanes"), [(toy_app, 403, None), (quart_app, 401, None), (quart_app, 401, ToyLane())]
+)
+async def test_refused_upgrade_ends_the_connection(
+    make_app: Callable[[], Any], status: int, lanes: LaneFor | None
+) -> None:
     """The application's refusal arrives with its body and `Connection: close`; bytes after it change nothing."""
-    async with running(make_app(), QUICK) as server:
+    async with running(make_app(), QUICK, lanes=lanes) as server:
         client = await server.connect()
 
         answer = await client.ask(upgrade("/refused" if make_app is toy_app else "/ws/refused"))
@@ -213,18 +227,20 @@ async def test_refused_upgrade_ends_the_connection(make_app: Callable[[], Any], 
         assert server.events == []
 
 
-async def test_silent_peer_is_pinged() -> None:
+@CAREFUL_AND_FAST
+async def test_silent_peer_is_pinged(lanes: LaneFor | None) -> None:
     """A quiet WebSocket is pinged, again and again, and lives on without an answer."""
-    async with running(toy_app(), replace(QUICK, ping_interval_s=0.05)) as server:
+    async with running(toy_app(), replace(QUICK, ping_interval_s=0.05), lanes=lanes) as server:
         client = await opened(server)
 
         assert isinstance(await client.next_frame(), Ping)
         assert isinstance(await client.next_frame(), Ping)
 
 
-async def test_stalled_websocket_is_aborted_and_others_are_served() -> None:
+@CAREFUL_AND_FAST
+async def test_stalled_websocket_is_aborted_and_others_are_served(lanes: LaneFor | None) -> None:
     """A reader that stops is dropped after the send limit; another one never notices."""
-    async with running(quart_app(), replace(QUICK, send_timeout_s=0.3)) as server:
+    async with running(quart_app(), replace(QUICK, send_timeout_s=0.3), lanes=lanes) as server:
         await opened(server, "/ws/flood")
         bystander = await opened(server)
 

@@ -3,9 +3,8 @@
 Both answer committed facts: nothing that a power cut could still take back. Source: claims.md 7, issue 3 points 4 and 9.
 """
 
-from dataclasses import replace
-
 import apsw
+from msgspec.structs import replace
 
 from intermute.core import limits
 from intermute.core.api.checks import (

@@ -3,8 +3,9 @@
 Source: claims.md 6 and 7, issue 4 point 5.
 """
 
-from dataclasses import replace
 from typing import Final, NamedTuple
+
+from msgspec.structs import replace
 
 from intermute.core import limits
 from intermute.core.claim_index import Work

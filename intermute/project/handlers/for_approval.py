@@ -3,9 +3,8 @@
 Source: issue 6 point 2.
 """
 
-from dataclasses import replace
-
 import apsw
+from msgspec.structs import replace
 
 from intermute.core import limits
 from intermute.core.agents import act_as

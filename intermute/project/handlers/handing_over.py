@@ -4,9 +4,8 @@ Each is one event that everyone hears, and one message to the agent that gains o
 Source: issue 3 point 6, decisions/0009-handing-over.md.
 """
 
-from dataclasses import replace
-
 import apsw
+from msgspec.structs import replace
 
 from intermute.core import limits
 from intermute.core.agents import Identity, act_as

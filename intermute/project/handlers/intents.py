@@ -1,9 +1,9 @@
 """Declaring what one is going to do, and saying how far it has come. Source: claims.md 6 and 7, issue 3 point 7."""
 
 import math
-from dataclasses import replace
 
 import apsw
+from msgspec.structs import replace
 
 from intermute.core import limits
 from intermute.core.api.intents import ChangeIntent, DeclareIntent, IntentView

@@ -4,8 +4,10 @@ The one place that looks in all of them, so that a check and a reservation alway
 """
 
 from collections.abc import Iterable
-from dataclasses import dataclass, replace
 from itertools import islice
+
+import msgspec
+from msgspec.structs import replace
 
 from intermute.core import limits
 from intermute.core.api.claims import Alternative
@@ -26,8 +28,7 @@ _FIRST_CONFLICT = FindingBounds(conflicts=1, warnings=0)
 _LATE_BOUNDS = FindingBounds(conflicts=5, warnings=5)  # enough to name the holders of a target.
 
 
-@dataclass(frozen=True, slots=True)
-class Meeting:
+class Meeting(msgspec.Struct, frozen=True):
     """What a claim meets: what stands in its way, and what it is to be warned of, both in reporting order."""
 
     conflicts: list[Finding]

@@ -1,9 +1,9 @@
 """Sending, reading and acknowledging. Source: contract.md 1.3 and 5.4 to 5.6, design.md 9."""
 
 from collections.abc import Mapping
-from dataclasses import replace
 
 import apsw
+from msgspec.structs import replace
 
 from intermute.core import limits
 from intermute.core.agents import Identity, act_as

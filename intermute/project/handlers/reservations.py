@@ -1,8 +1,7 @@
 """Renewing, converting and releasing; and whose reservation is whose. Source: design.md 8, contract.md 6, claims.md 4."""
 
-from dataclasses import replace
-
 import apsw
+from msgspec.structs import replace
 
 from intermute.core.agents import act_as
 from intermute.core.api.handing_over import ForceRelease, RequestRelease, TransferReservation

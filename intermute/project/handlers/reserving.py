@@ -4,9 +4,9 @@ Source: design.md 8, contract.md 6, claims.md 4, 5 and 7.
 """
 
 from collections.abc import Iterable
-from dataclasses import replace
 
 import apsw
+from msgspec.structs import replace
 
 from intermute.core import limits
 from intermute.core.api.reservations import Denied, ReservationView, Reserve

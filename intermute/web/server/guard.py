@@ -22,13 +22,16 @@ from intermute.web.server.application import Application
 from intermute.web.server.framing import Refused, StrictConnection, check_upgrade, wants_websocket
 from intermute.web.server.limits import ServerLimits
 from intermute.web.server.listeners import Peer
-from intermute.web.server.plain import Lane, PlainConnection
+from intermute.web.server.plain import Lane, PlainConnection, Upgrade, reply_bytes
+from intermute.web.server.push import PushSocket
 from intermute.web.server.responder import CONFIG, Responder
 from intermute.web.server.streams import CONTEXT, STREAM_ID, GuardedHTTPStream, GuardedWSStream
 from intermute.web.server.wire import Wire
 
 Log = Callable[..., None]
 Address = tuple[str, int]
+# As the careful lane writes it where it refuses an upgrade.
+_REFUSING = "connection: close"
 
 
 class Connection:
@@ -86,13 +89,25 @@ class Connection:
         if self._is_idle and (self._plain is None or self._plain.is_idle):
             self._reading.cancel()
 
+    def look(self, now_s: float) -> None:
+        """See to the deadlines of the plain part, if it is in that; called at `look_interval_s`."""
+        if self._plain is not None:
+            self._plain.look(now_s)
+
     async def _run(self) -> None:
         self._wire.on_abort(self._reading.cancel)
         async with trio.open_nursery() as nursery:
             self._application = Application(self._app, nursery, self._peer, self._limits, self._report, self._app_done)
             with self._reading:
                 try:
-                    if await self._serve_plain(nursery):
+                    first = b"" if self._plain is None else await self._plain.serve(nursery)
+                    self._plain = None
+                    if isinstance(first, Upgrade):
+                        self._is_idle = False
+                        await self._serve_push(first, nursery)
+                    elif first is not None:
+                        if first:
+                            self._h11.receive_data(first)
                         await self._serve_requests()
                 except Refused as refusal:
                     await self._responder.refuse(refusal)
@@ -103,15 +118,10 @@ class Connection:
                 self._log("connection.stalled", **self._describe())
             nursery.cancel_scope.deadline = trio.current_time() + self._limits.farewell_timeout_s
 
-    async def _serve_plain(self, nursery: trio.Nursery) -> bool:
-        """Serve plain requests as long as there are only such; False at the connection's end. Raises: Refused."""
-        if self._plain is None:
-            return True
-        rest = await self._plain.serve(nursery)
-        self._plain = None
-        if rest is not None:
-            self._h11.receive_data(rest)
-        return rest is not None
+    async def _serve_push(self, upgrade: Upgrade, nursery: trio.Nursery) -> None:
+        reply = await upgrade.opening(PushSocket(self._wire, self._limits, nursery, upgrade.key))
+        if reply is not None:
+            await self._wire.send(reply_bytes(reply, _REFUSING))
 
     async def _serve_requests(self) -> None:
         while (request := await self._next_request()) is not None:

@@ -31,6 +31,9 @@ class ServerLimits:
     head_fields_max: int = 100
     # A quiet keep-alive connection. Between 5 and 7 s by requirement.
     idle_timeout_s: float = 6.0
+    # How often connections of the plain lane are looked at, so how late their timeouts may be. Also the time after which
+    # somebody watches whether the peer of a slow answer is still there.
+    look_interval_s: float = 0.1
     # The whole request body, but for the time in which the application lets it wait (guarantees.md T9).
     body_timeout_s: float = 15.0
 

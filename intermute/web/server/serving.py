@@ -51,16 +51,19 @@ async def serve(
     """
     server = _Server(app, limits, log, lanes)
     try:
-        async with trio.open_nursery() as connections:
-            async with trio.open_nursery() as accepting:
-                for listener in listeners:
-                    accepting.start_soon(server.accept_from, listener, connections)
-                task_status.started([listener.url for listener in listeners])
-                await stop.wait()
-                accepting.cancel_scope.cancel()
-            _close(listeners)
-            server.stop()
-            connections.cancel_scope.deadline = trio.current_time() + limits.graceful_timeout_s
+        async with trio.open_nursery() as looking:
+            looking.start_soon(server.look_after)
+            async with trio.open_nursery() as connections:
+                async with trio.open_nursery() as accepting:
+                    for listener in listeners:
+                        accepting.start_soon(server.accept_from, listener, connections)
+                    task_status.started([listener.url for listener in listeners])
+                    await stop.wait()
+                    accepting.cancel_scope.cancel()
+                _close(listeners)
+                server.stop()
+                connections.cancel_scope.deadline = trio.current_time() + limits.graceful_timeout_s
+            looking.cancel_scope.cancel()
     finally:
         _close(listeners)
 
@@ -93,6 +96,14 @@ class _Server:
                 continue
             # No await from here to the count: otherwise the bound could be passed.
             self._admit(listener, stream.socket, nursery)
+
+    async def look_after(self) -> None:
+        """See to the deadlines of all connections, until cancelled."""
+        while True:
+            await trio.sleep(self._limits.look_interval_s)
+            now_s = trio.current_time()
+            for connection in self._connections:
+                connection.look(now_s)
 
     def stop(self) -> None:
         for connection in self._connections:

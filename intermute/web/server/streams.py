@@ -24,6 +24,7 @@ from wsproto.frame_protocol import CloseReason
 
 from intermute.web.server.framing import Refused, refusal_body, refusal_headers
 from intermute.web.server.limits import ServerLimits
+from intermute.web.server.rations import Rations
 
 STREAM_ID = 1
 CONTEXT = WorkerContext(None)
@@ -56,10 +57,7 @@ class GuardedWSStream(WSStream):
     def bound_by(self, limits: ServerLimits) -> None:
         """Set the bounds; to be called once, before the handshake is handled."""
         self.limits = limits
-        self._control_frames = float(limits.control_frames_burst)
-        self._counted_at_s = trio.current_time()
-        self._message_bytes = 0
-        self._fragments = 0
+        self._rations = Rations(limits)
 
     async def handle(self, event: Event) -> None:
         """Take the handshake, the peer's bytes or the end of the connection."""
@@ -93,8 +91,8 @@ class GuardedWSStream(WSStream):
         if isinstance(event, (TextMessage, BytesMessage)):
             await self._take_message(event)
         elif isinstance(event, (Ping, Pong)):
-            if not self._is_control_frame_due():
-                await self._end(CloseReason.POLICY_VIOLATION, "too many pings")
+            if (excess := self._rations.of_control()) is not None:
+                await self._end(*excess)
             elif isinstance(event, Ping):
                 await self._send_wsproto_event(event.response())
         elif isinstance(event, CloseConnection):
@@ -108,19 +106,12 @@ class GuardedWSStream(WSStream):
                 await self._end(CloseReason(event.code), "bad frame")
 
     async def _take_message(self, event: TextMessage | BytesMessage) -> None:
-        data = event.data
-        self._message_bytes += len(data.encode() if isinstance(data, str) else data)
-        self._fragments += event.frame_finished
-        if self._message_bytes > self.limits.message_limit_bytes:
-            await self._end(CloseReason.MESSAGE_TOO_BIG, f"send at most {self.limits.message_limit_bytes} bytes")
-        elif self._fragments > self.limits.fragments_max:
-            await self._end(CloseReason.POLICY_VIOLATION, "too many fragments")
+        if (excess := self._rations.of_message(event)) is not None:
+            await self._end(*excess)
         elif self.state is ASGIWebsocketState.CONNECTED:
             self.buffer.extend(event)
             if event.message_finished:
                 await self._hand_over()
-        if event.message_finished:
-            self._message_bytes = self._fragments = 0
 
     async def _hand_over(self) -> None:
         message = self.buffer.to_message()
@@ -130,13 +121,6 @@ class GuardedWSStream(WSStream):
             await self.app_put(message)
         if waiting.cancelled_caught:
             await self._end(CloseReason.POLICY_VIOLATION, "messages are not being read; send fewer")
-
-    def _is_control_frame_due(self) -> bool:
-        now_s = trio.current_time()
-        refill = (now_s - self._counted_at_s) * self.limits.control_frames_per_s
-        self._control_frames = min(self._control_frames + refill, self.limits.control_frames_burst) - 1
-        self._counted_at_s = now_s
-        return self._control_frames >= 0
 
     async def _end(self, code: CloseReason, reason: str) -> None:
         self.is_over = True

@@ -66,17 +66,21 @@ class Wire:
 
     def send_now(self, data: bytes) -> bytes:
         """Send what the kernel takes at once, and return the rest, for `send`; all of it while another send is under way."""
+        return data[self.take_now(data) :]
+
+    def take_now(self, data: bytes) -> int:
+        """Return how many of the bytes the kernel took at once; none while another send is under way, or after the end."""
         if not self.is_open or self._lock.locked():
-            return data
+            return 0
         try:
-            return data[os.write(self._socket.fileno(), data) :]
+            return os.write(self._socket.fileno(), data)
         except BlockingIOError:
-            return data
+            return 0
         except OSError:
             self.abort()
-            return b""
+            return 0
 
-    async def send(self, data: bytes) -> None:
+    async def send(self, data: bytes | memoryview) -> None:
         """Send all of it; do nothing, but for a checkpoint, once the socket is closed.
 
         Cancellation: the socket is aborted, because part of the data may have left, or was counted as sent.

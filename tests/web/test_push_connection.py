@@ -1,0 +1,376 @@
+"""The upgraded connection of the fast lane: what it takes, what it leaves to the careful lane, and whole frames whatever happens.
+
+What both lanes have in common is in `test_server_websockets.py`; here are the lane's own edges, over raw sockets.
+"""
+
+import struct
+from collections.abc import Awaitable, Callable
+from dataclasses import replace
+
+import pytest
+import trio
+import trio.testing
+from guarded_server import HEAD, UPGRADE, Client, Running, ToyLane, get, quart_app, running, toy_app, upgrade
+from wsproto.events import CloseConnection, Ping, Pong, TextMessage
+
+from intermute.web.server import Ending, Opening, PlainHead, PlainReply, PushSocket, ServerLimits, text_frame
+from intermute.web.server.push import PushSocket as Socket
+from intermute.web.server.wire import Wire
+
+QUICK = ServerLimits(linger_timeout_s=0.1, farewell_timeout_s=0.1, graceful_timeout_s=0.2, send_timeout_s=0.3)
+OWN = "/ws/lane"
+"""A path of the lane alone: the other one has nothing there."""
+KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
+
+
+class PushLane(ToyLane):
+    """A lane with one socket more, that does what a test wants."""
+
+    def __init__(self, serve: Callable[[PushSocket], Awaitable[PlainReply | None]] | None = None) -> None:
+        super().__init__()
+        self._serve = serve or _wait
+        self.opened = 0
+
+    def open(self, head: PlainHead) -> Opening | None:
+        """Count what is opened on our path."""
+        if head.path != OWN:
+            return super().open(head)
+        self.opened += 1
+        return self._serve
+
+
+async def _wait(socket: PushSocket) -> None:
+    await socket.accept()
+    await socket.read(lambda _: None)
+
+
+async def opened(server: Running) -> Client:
+    """Return a client whose socket the lane has taken."""
+    client = await server.connect()
+    assert (await client.open_websocket(OWN)).status == 101
+    return client
+
+
+def changed(old: str, new: str) -> bytes:
+    """Return a handshake on the lane's path with one thing changed."""
+    assert old.encode() in upgrade(OWN)
+    return upgrade(OWN).replace(old.encode(), new.encode())
+
+
+ODD = {
+    "a subprotocol": upgrade(OWN, "Sec-WebSocket-Protocol: chat"),
+    "another version": changed("Version: 13", "Version: 8"),
+    "two versions": upgrade(OWN, "Sec-WebSocket-Version: 13"),
+    "no version": changed("Sec-WebSocket-Version: 13\r\n", ""),
+    "no key": changed(f"{KEY}\r\n", ""),
+    "a short key": changed(KEY, "Sec-WebSocket-Key: dGhl"),
+    "two keys": upgrade(OWN, KEY),
+    "a key of other bytes": changed(KEY, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ!=="),
+    "another upgrade": changed("Upgrade: websocket", "Upgrade: h2c"),
+    "two upgrades": upgrade(OWN, "Upgrade: websocket"),
+    "an upgrade without its connection": changed("Connection: Upgrade", "Connection: keep-alive"),
+    "a connection without an upgrade": changed("Upgrade: websocket\r\n", ""),
+    "one option more": changed("Connection: Upgrade", "Connection: Upgrade, x"),
+    "a length": upgrade(OWN, "Content-Length: 0"),
+    "a body": upgrade(OWN, "Content-Length: 2") + b"hi",
+    "chunks": upgrade(OWN, "Transfer-Encoding: chunked") + b"0\r\n\r\n",
+    "expecting to go on": upgrade(OWN, "Expect: 100-continue"),
+    "HTTP/1.0": changed("HTTP/1.1", "HTTP/1.0"),
+    "a POST": changed("GET", "POST"),
+    "an escape in the path": changed(OWN, "/ws/l%61ne"),
+    "a slash at the end": changed(OWN, OWN + "/"),
+    "another path": changed(OWN, "/ws/nothing"),
+    "bytes beyond ASCII": upgrade(OWN).replace(b"Connection: Upgrade", b"Connection: Upgrade\r\nX: \xff"),
+    "a folded line": upgrade(OWN).replace(b"Connection: Upgrade", b"Connection:\r\n Upgrade"),
+    "no host": upgrade(OWN).replace(HEAD, b""),
+    "two hosts": upgrade(OWN, "Host: b"),
+    "HTTP/2 settings": upgrade(OWN, "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"),
+    "a frame that does not wait": upgrade(OWN) + b"\x81\x80\0\0\0\0",
+    "a request that does not wait": upgrade(OWN) + get("/health"),
+}
+
+
+@pytest.mark.parametrize("name", ODD)
+async def test_odd_handshake_is_left_to_the_careful_lane(name: str) -> None:
+    """With all of its bytes, so that its answer is that of a server without the lane."""
+    lane = PushLane()
+    async with running(quart_app(), lanes=lane) as both, running(quart_app()) as alone:
+        first, second = await both.connect(), await alone.connect()
+        await first.send(ODD[name])
+        await second.send(ODD[name])
+
+        found, expected = await first.answer(), await second.answer()
+
+        assert (found.status, found.body, set(found.fields)) == (expected.status, expected.body, set(expected.fields))
+        assert lane.opened == 0
+        await opened(both)
+        assert (lane.opened, both.events) == (1, []), "the control: this path is the lane's."
+
+
+@pytest.mark.parametrize("connection", ["Upgrade", "upgrade", "keep-alive, Upgrade", "Upgrade, Keep-Alive"])
+async def test_handshake_of_every_client_is_the_lanes(connection: str) -> None:
+    """As libraries and browsers send it, after other requests of the same connection, and in two packets."""
+    lane = PushLane()
+    data = changed("Connection: Upgrade", f"Connection: {connection}").replace(b"websocket", b"WebSocket")
+    async with running(quart_app(), lanes=lane) as server:
+        client = await server.connect()
+        for _ in range(2):
+            assert (await client.ask(get("/health"))).status == 200
+        await client.send(data[:100])
+        await trio.testing.wait_all_tasks_blocked(0.01)
+
+        answer = await client.ask(data[100:])
+
+        assert (answer.status, lane.opened) == (101, 1)
+        assert set(answer.fields) == {"sec-websocket-accept", "upgrade", "connection", "date"}
+
+
+async def test_upgrade_in_one_packet_with_a_request_before_it_waits_for_its_turn() -> None:
+    """The answer to the request comes first, then that to the upgrade."""
+    lane = PushLane()
+    async with running(quart_app(), lanes=lane) as server:
+        client = await server.connect()
+
+        first = await client.ask(get("/health") + upgrade(OWN))
+
+        assert (first.status, (await client.answer()).status, lane.opened) == (200, 101, 1)
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        pytest.param(b"\x09\x80\0\0\0\0", id="a ping in fragments"),
+        pytest.param(b"\x08\x80\0\0\0\0", id="a close in fragments"),
+        pytest.param(b"\x89\x00", id="a ping without a mask"),
+        pytest.param(b"\xa1\x80\0\0\0\0", id="the second reserved bit"),
+        pytest.param(b"\x91\x80\0\0\0\0", id="the third reserved bit"),
+        pytest.param(b"\x83\x80\0\0\0\0", id="an unknown kind"),
+        pytest.param(b"\x8b\x80\0\0\0\0", id="an unknown control frame"),
+        pytest.param(b"\x81\xfe\x00\x7d\0\0\0\0" + b"x" * 125, id="125 bytes in a long length"),
+        pytest.param(b"\x81\xff" + struct.pack("!Q", 65_535) + b"\0\0\0\0", id="65535 bytes in a longer one"),
+        pytest.param(b"\x81\xff" + struct.pack("!Q", 1 << 63) + b"\0\0\0\0", id="a negative length"),
+        pytest.param(b"\x88\x81\0\0\0\0x", id="a close of one byte"),
+        pytest.param(b"\x88\x82\0\0\0\0\x03\xed", id="a close with a code that is never sent"),
+        pytest.param(b"\x01\x80\0\0\0\0\x81\x80\0\0\0\0", id="a message within a message"),
+    ],
+)
+async def test_frame_that_breaks_the_protocol_is_told_so(data: bytes) -> None:
+    """1002, and nothing after it; the next client is served."""
+    async with running(toy_app(), QUICK, lanes=PushLane()) as server:
+        client = await opened(server)
+
+        await client.send(data)
+
+        assert await client.close_code() == 1002
+        await opened(server)
+        assert server.events == []
+
+
+@pytest.mark.parametrize("size", [0, 1, 125, 126, 65_535, 65_536])
+@pytest.mark.parametrize("cut", [1, 7, None])
+async def test_message_of_every_length_is_heard_whole(size: int, cut: int | None) -> None:
+    """On both sides of where the head of a frame changes, in one packet or in many, and with a ping in its middle."""
+    heard: list[str | bytes] = []
+    is_heard = trio.Event()
+
+    async def serve(socket: PushSocket) -> None:
+        def hear(message: str | bytes) -> None:
+            heard.append(message)
+            is_heard.set()
+
+        await socket.accept()
+        await socket.read(hear)
+
+    async with running(toy_app(), replace(QUICK, message_limit_bytes=65_536), lanes=PushLane(serve)) as server:
+        client = await opened(server)
+        half = TextMessage(data="x" * (size // 2), message_finished=False)
+        rest = TextMessage(data="x" * (size - size // 2))
+        data = b"".join(client.frames.send(each) for each in (half, Ping(payload=b"?"), rest))
+
+        head, tail = (data[:cut], data[cut:]) if cut else (data, b"")
+        await client.send(head)
+        if tail:
+            await trio.testing.wait_all_tasks_blocked(0.001)
+            await client.send(tail)
+
+        assert await client.next_frame() == Pong(payload=b"?")
+        with trio.fail_after(5):
+            await is_heard.wait()
+        assert heard == ["x" * size]
+
+
+async def test_frames_stay_whole_whoever_sends() -> None:
+    """Pongs of the reading task never come into the middle of a frame that the kernel took in part, nor is any text lost."""
+    text = [f"{number} " + "x" * 30_000 for number in range(40)]
+
+    async def serve(socket: PushSocket) -> None:
+        async def send() -> None:
+            unsent = [text_frame(each.encode()) for each in text]
+            while unsent:
+                del unsent[: socket.offer(b"".join(unsent), unsent)]
+                await trio.testing.wait_all_tasks_blocked(0.005)  # So that a pong may come before the rest.
+                await socket.send()
+
+        await socket.accept()
+        socket.start(send)
+        await socket.read(lambda _: None)
+
+    limits = replace(QUICK, send_buffer_bytes=16_384, send_timeout_s=5, control_frames_burst=100)
+    async with running(toy_app(), limits, lanes=PushLane(serve)) as server:
+        client = await opened(server)
+        heard: list[str] = []
+        pongs, piece = 0, ""
+        while len(heard) < len(text):
+            await client.send(client.frames.send(Ping(payload=b"?")) if pongs < 60 else b"")
+            frame = await client.next_frame()
+            if isinstance(frame, Pong):
+                pongs += 1
+            else:
+                assert isinstance(frame, TextMessage), frame
+                piece += frame.data
+                if frame.message_finished:
+                    heard.append(piece)
+                    piece = ""
+
+    assert heard == text
+    assert pongs > 0
+
+
+async def test_offer_takes_whole_frames_or_owes_the_rest() -> None:
+    """What the kernel took of a frame counts as sent, and its rest goes before everything else; until then nothing is taken."""
+    left, right = trio.socket.socketpair()
+    wire = Wire(left, QUICK)
+    frames = [text_frame(bytes([each]) * 50_000) for each in range(40)]
+    async with trio.open_nursery() as nursery:
+        socket = Socket(wire, QUICK, nursery, "key")
+        taken = socket.offer(b"".join(frames), frames)
+        assert 0 < taken < len(frames), "the kernel takes some of it"
+        assert socket.offer(frames[taken], [frames[taken]]) == 0
+
+        received = bytearray()
+
+        async def read() -> None:
+            while len(received) < sum(map(len, frames)):
+                received.extend(await right.recv(65_536))
+
+        nursery.start_soon(read)
+        await socket.send()
+        await socket.send(b"".join(frames[taken:]))
+
+    assert bytes(received) == b"".join(frames)
+    wire.abort()
+    assert socket.offer(frames[0], frames[:1]) == 0
+    right.close()
+
+
+async def test_reader_that_stalls_is_aborted() -> None:
+    """Without a byte taken for the bound the connection ends, with a line in the log; another socket never notices."""
+    async with running(toy_app(), QUICK, lanes=PushLane()) as server:
+        stalled, bystander = await server.connect(), await server.connect()
+        assert (await stalled.open_websocket("/ws/flood")).status == 101
+        assert (await bystander.open_websocket("/ws")).status == 101
+
+        with trio.fail_after(5):
+            while "connection.stalled" not in server.events:
+                assert await bystander.echo("alive") == "alive"
+                await trio.sleep(0.01)
+
+        assert server.events == ["connection.stalled"]
+
+
+@pytest.mark.parametrize("resets", [True, False])
+async def test_client_that_leaves_in_the_middle_of_a_frame_costs_nothing(resets: bool) -> None:
+    """Closed or reset while a frame is half sent: the socket's work ends, nothing is logged, the next one is served."""
+    ended = trio.Event()
+
+    async def serve(socket: PushSocket) -> None:
+        async def send() -> None:
+            try:
+                while not socket.is_over:
+                    await socket.send(text_frame(b"x" * 60_000))
+            finally:
+                ended.set()
+
+        await socket.accept()
+        socket.start(send)
+        await socket.read(lambda _: None)
+
+    async with running(toy_app(), replace(QUICK, send_timeout_s=30), lanes=PushLane(serve)) as server:
+        client = await opened(server)
+        await client.more()
+        if resets:
+            client.stream.setsockopt(trio.socket.SOL_SOCKET, trio.socket.SO_LINGER, struct.pack("ii", 1, 0))
+        client.stream.socket.close()
+
+        with trio.fail_after(2):
+            await ended.wait()
+        other = await server.connect()
+        assert (await other.open_websocket("/ws")).status == 101
+        assert await other.echo("alive") == "alive"
+        assert server.events == []
+
+
+@pytest.mark.parametrize("path", ["/ws", "/ws/agents/x"])
+async def test_half_closed_socket_is_ended(path: str) -> None:
+    """Whoever closes its own half without a close frame has left: nothing more is said."""
+    async with running(quart_app(), QUICK, lanes=PushLane()) as server, running(quart_app(), QUICK) as alone:
+        for each in (server, alone):
+            client = await each.connect()
+            assert (await client.open_websocket(path)).status == 101
+            await client.stream.send_eof()
+            assert await client.end() == b""
+
+
+async def test_socket_is_ended_from_above() -> None:
+    """With the code and the words of whoever feeds it, once, and the work beside it is over by then."""
+
+    async def serve(socket: PushSocket) -> None:
+        await socket.accept()
+        socket.end(Ending(4410, "gone"))
+        socket.end(Ending(1001, "too late"))
+        await socket.read(lambda _: None)
+
+    async with running(toy_app(), QUICK, lanes=PushLane(serve)) as server:
+        client = await opened(server)
+
+        assert await client.next_frame() == CloseConnection(code=4410, reason="gone")
+        assert await client.more() == b""
+
+
+async def test_crash_costs_one_socket() -> None:
+    """It is logged once, and its connection ends; others go on."""
+    async with running(toy_app(), QUICK, lanes=PushLane()) as server:
+        bystander, client = await server.connect(), await server.connect()
+        for each in (bystander, client):
+            assert (await each.open_websocket("/ws")).status == 101
+
+        await client.send(client.frames.send(TextMessage(data="crash")))
+        await client.end()
+
+        assert server.events == ["connection.failed"]
+        assert await bystander.echo("alive") == "alive"
+
+
+async def test_stop_leaves_a_socket_to_whoever_feeds_it() -> None:
+    """A stopping server closes no socket by itself: its feed says goodbye, and only after the graceful time it is cut."""
+
+    async def serve(socket: PushSocket) -> None:
+        await socket.accept()
+        fed.append(socket)
+        await socket.read(lambda _: None)
+
+    fed: list[PushSocket] = []
+    async with running(toy_app(), replace(QUICK, graceful_timeout_s=5), lanes=PushLane(serve)) as server:
+        client = await opened(server)
+        server.stop.set()
+        await trio.testing.wait_all_tasks_blocked(0.01)
+
+        fed[0].end(Ending(1001, "stopping"))
+
+        assert await client.close_code() == 1001
+
+
+def test_handshake_of_the_tests_is_good() -> None:
+    """The control of what is changed above: each of these lines is there."""
+    assert KEY.encode() in UPGRADE
+    assert all(packet.startswith((b"GET", b"POST")) for packet in ODD.values())

@@ -23,9 +23,9 @@ from intermute.project.handlers.checks import check_targets
 from intermute.project.handlers.reservations import release_reservation
 from intermute.project.handlers.reserving import reserve
 from intermute.project.transaction import Desk
-from loadtest.claims_table import LOCAL, NOW, ClaimsTable, asker, requests
-from loadtest.file_lists import Directory, real_directories
-from loadtest.worst_cases import worst_pairs, worst_requests
+from loadtest.figures.claims_table import LOCAL, NOW, ClaimsTable, asker, requests
+from loadtest.figures.file_lists import Directory, real_directories
+from loadtest.figures.worst_cases import worst_pairs, worst_requests
 
 SIZES: Final = (10, 1_000, 10_000, 100_000)
 MEMORY_AT_MAX: Final = 20_000  # claims; recording every allocation of 100,000 would take minutes.

@@ -4,7 +4,7 @@ import json
 from collections.abc import Mapping
 from typing import Final
 
-from loadtest.client import Connection, LoadFailed, connect, request
+from loadtest.engine.connection import Connection, LoadFailed, connect, request
 
 RESERVATIONS_PER_AGENT: Final = 180  # below the service's limit of 200; then the connection registers the next agent.
 _PAGE_ROWS: Final = 1000

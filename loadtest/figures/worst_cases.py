@@ -25,7 +25,7 @@ from intermute.core.relations import relation
 from intermute.project.handlers.checks import check_targets
 from intermute.project.handlers.reserving import reserve
 from intermute.project.transaction import Desk
-from loadtest.claims_table import LOCAL, NOW, ClaimsTable, asker
+from loadtest.figures.claims_table import LOCAL, NOW, ClaimsTable, asker
 
 REPEATS: Final = 3  # the best of them counts: others use the machine, too.
 PASSES: Final = 3

@@ -29,7 +29,7 @@ from intermute.core.times import Now
 from intermute.project.handlers.reserving import reserve
 from intermute.project.state import ProjectState
 from intermute.project.transaction import Facts, Transaction
-from loadtest.file_lists import Directory
+from loadtest.figures.file_lists import Directory
 
 DIRECTORIES_SHARE: Final = 0.15
 GLOBS_SHARE: Final = 0.05

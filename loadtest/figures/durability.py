@@ -10,10 +10,11 @@ from typing import Final
 
 import trio
 
-from loadtest.client import Measured, load, quantile
-from loadtest.references import commits_per_s
-from loadtest.server import Server, running
-from loadtest.workloads import Beater, Checker, Reserver, demand_listed, listed
+from loadtest.engine.references import commits_per_s
+from loadtest.engine.samples import quantile
+from loadtest.engine.server import Server, running
+from loadtest.figures.load import Measured, load
+from loadtest.figures.workloads import Beater, Checker, Reserver, demand_listed, listed
 
 BATCHED: Final = "batched"
 SINGLE: Final = "single"

@@ -6,7 +6,7 @@ import sys
 from pathlib import Path
 from typing import Final
 
-from loadtest import lock_table
+from loadtest.figures import lock_table
 
 TIME_LIMIT_S: Final = 240.0  # seconds; the lock table took 10 s to 120 s on two cores, most of it for root globs.
 CLAIMS_TIME_LIMIT_S: Final = 600.0  # seconds; the claims took 90 s on two cores.
@@ -14,7 +14,7 @@ CLAIMS_TIME_LIMIT_S: Final = 600.0  # seconds; the claims took 90 s on two cores
 
 def lock_table_figures(count: int, seed: int) -> dict[str, float]:
     """Return the figures of a check against this many entries; none, and a line that says so, if it takes too long."""
-    found = _measured(["loadtest.in_process", str(count), str(seed)], TIME_LIMIT_S)
+    found = _measured(["loadtest.figures.in_process", str(count), str(seed)], TIME_LIMIT_S)
     if not found:
         return {}
     return {
@@ -27,13 +27,13 @@ def lock_table_figures(count: int, seed: int) -> dict[str, float]:
 def claims_figures(count: int, seed: int, *, is_quick: bool) -> dict[str, float]:
     """Return the figures of deciding among up to this many claims; none, as above, if it takes too long."""
     return _measured(
-        ["loadtest.claims_curve", str(count), str(seed), "quick" if is_quick else "full"], CLAIMS_TIME_LIMIT_S
+        ["loadtest.figures.claims_curve", str(count), str(seed), "quick" if is_quick else "full"], CLAIMS_TIME_LIMIT_S
     )
 
 
 def isolation_figures(directory: Path, *, is_quick: bool) -> dict[str, float]:
     """Return how projects fare while another one is in trouble; none, as above, if it takes too long."""
-    return _measured(["loadtest.isolation", str(directory), "0.1" if is_quick else "1.5"], TIME_LIMIT_S)
+    return _measured(["loadtest.figures.isolation", str(directory), "0.1" if is_quick else "1.5"], TIME_LIMIT_S)
 
 
 def _measured(words: list[str], time_limit_s: float) -> dict[str, float]:

@@ -14,8 +14,9 @@ import trio
 
 from intermute.client import Client, Events
 from intermute.client.background import Background
-from loadtest.client import LoadFailed, connect, quantile, request
-from loadtest.server import running
+from loadtest.engine.connection import LoadFailed, connect, request
+from loadtest.engine.samples import quantile
+from loadtest.engine.server import running
 
 PROJECT = "followed"
 HELD = 180  # reservations of one agent, which end together; it may hold 200.

@@ -2,9 +2,7 @@
 
 import http.client
 import json
-import os
 import signal
-import statistics
 import subprocess
 import sys
 import time
@@ -14,78 +12,89 @@ from dataclasses import dataclass
 from pathlib import Path
 from urllib.parse import urlsplit
 
+from loadtest.engine.processes import cpu_s, rss_mb
+
 START_TIMEOUT_S = 30.0
 STOP_TIMEOUT_S = 15.0
 POLL_S = 0.002  # the resolution of the start-up figure.
+LOG_NAME = "server.log"
 
 
 class ServerFailed(Exception):
     """The service did not start, or did not stop; the text holds its log."""
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(slots=True)
 class Server:
-    """A running service."""
+    """A running service. It can be killed and started again on the same data and the same port."""
 
+    directory: Path
+    flags: tuple[str, ...]
     process: subprocess.Popen[bytes]
     port: int
     started_in_s: float
 
+    @property
+    def data(self) -> Path:
+        """The directory of its data."""
+        return self.directory / "data"
+
+    @property
+    def log(self) -> str:
+        """What it has written so far."""
+        return (self.directory / LOG_NAME).read_text()
+
     def rss_mb(self) -> float:
         """Return the resident memory in MB (10^6 bytes); 0 where there is no /proc to tell."""
-        lines = self._proc("status").splitlines()
-        return sum(int(line.split()[1]) for line in lines if line.startswith("VmRSS:")) * 1024 / 1e6
+        return rss_mb(self.process.pid)
 
     def cpu_s(self) -> float:
         """Return the processor time it has used so far; 0 where there is no /proc to tell."""
-        fields = self._proc("stat").rpartition(")")[2].split()
-        return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK") if fields else 0.0
-
-    def _proc(self, name: str) -> str:
-        path = Path(f"/proc/{self.process.pid}/{name}")
-        return path.read_text() if path.exists() else ""
+        return cpu_s(self.process.pid)
 
     def kill(self) -> None:
         """End it as a power cut of the process would: SIGKILL."""
         self.process.kill()
         self.process.wait(STOP_TIMEOUT_S)
 
+    def restart(self) -> float:
+        """Start it again after `kill`; return the seconds until it answered. Raises: ServerFailed."""
+        started_s = time.perf_counter()
+        self.process = _start(self.directory, self.port, self.flags)
+        _await_port(self.process, self.directory / LOG_NAME)
+        _await_health(self.port)
+        self.started_in_s = time.perf_counter() - started_s
+        return self.started_in_s
+
 
 @contextmanager
 def running(directory: Path, *flags: str) -> Iterator[Server]:
     """Run the service on this directory; it has answered /health, and is stopped afterwards. Raises: ServerFailed."""
     directory.mkdir(exist_ok=True)
-    log_path = directory / "server.log"
-    words = ["--port", "0", "--data", str(directory / "data"), "--keys-file", str(directory / "keys.yaml")]
+    log_path = directory / LOG_NAME
     started_s = time.perf_counter()
-    with log_path.open("wb") as log:
-        process = subprocess.Popen(
+    process = _start(directory, 0, flags)
+    server = Server(directory, flags, process, 0, 0.0)
+    try:
+        server.port = _await_port(process, log_path)
+        _await_health(server.port)
+        server.started_in_s = time.perf_counter() - started_s
+        yield server
+    finally:
+        _stop(server.process, log_path)
+
+
+def _start(directory: Path, port: int, flags: tuple[str, ...]) -> subprocess.Popen[bytes]:
+    words = ["--port", str(port), "--data", str(directory / "data"), "--keys-file", str(directory / "keys.yaml")]
+    with (directory / LOG_NAME).open(
+        "wb"
+    ) as log:  # a new one with each start, so that `server.started` is of this one.
+        return subprocess.Popen(
             [sys.executable, "-m", "intermute", "serve", "--log-format", "json", *words, *flags],
             stdin=subprocess.DEVNULL,
             stdout=log,
             stderr=log,
         )
-    try:
-        port = _await_port(process, log_path)
-        _await_health(port)
-        yield Server(process, port, time.perf_counter() - started_s)
-    finally:
-        _stop(process, log_path)
-
-
-def start_figures(directory: Path, runs: int, settle_s: float) -> dict[str, float]:
-    """Return the median start-up time and idle memory of some starts, each on an empty directory."""
-    starts, memory = [], []
-    for number in range(runs):
-        with running(directory / f"start-{number}") as server:
-            starts.append(server.started_in_s)
-            time.sleep(settle_s)
-            memory.append(server.rss_mb())
-    return {
-        "start_s": statistics.median(starts),
-        "start_slowest_s": max(starts),
-        "idle_rss_mb": statistics.median(memory),
-    }
 
 
 def _await_port(process: subprocess.Popen[bytes], log_path: Path) -> int:

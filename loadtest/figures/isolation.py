@@ -24,7 +24,8 @@ from intermute.project.registry import CHILD_PREFIX, Registry
 from intermute.project.room import Room
 from intermute.store.directory import DataDirectory
 from intermute.store.hop import thread_hop
-from loadtest.client import LoadFailed, quantile
+from loadtest.engine.connection import LoadFailed
+from loadtest.engine.samples import quantile
 from supervisor import Supervisor, open_supervisor
 
 ROUNDS: Final = 3

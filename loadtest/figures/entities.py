@@ -9,9 +9,11 @@ from pathlib import Path
 
 import trio
 
-from loadtest.client import LoadFailed, connect, load, quantile, request
-from loadtest.server import running
-from loadtest.task_files import FEW, LISTED, write_tasks
+from loadtest.engine.connection import LoadFailed, connect, request
+from loadtest.engine.samples import quantile
+from loadtest.engine.server import running
+from loadtest.figures.load import load
+from loadtest.figures.task_files import FEW, LISTED, write_tasks
 
 
 class Creator:
@@ -121,9 +123,9 @@ async def _alternating(port: int, seconds: float) -> tuple[list[float], list[flo
             for project, found in times_ms.items():
                 lister = Lister(port, project)
                 started_s = time.perf_counter()
-                status, body = await connection.call(lister.next_request())
+                answer = await connection.call(lister.next_request())
                 found.append((time.perf_counter() - started_s) * 1000)
-                lister.take(status, body)
+                lister.take(answer.status, answer.body)
     finally:
         connection.close()
     return times_ms["few"], times_ms["many"]

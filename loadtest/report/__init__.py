@@ -1,0 +1,1 @@
+"""What a run has shown, as a file, a table and a page."""

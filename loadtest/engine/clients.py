@@ -80,17 +80,19 @@ class Party:
     async def slice(self, command: LoadSlice) -> model.Round:
         """Load one slice."""
         self.site.pid = command.pid
+        slice_ = Slice(self.site, self.samples, command.number, self._begin.slice_s, self._references)
         begun_s, cpu_s = time.perf_counter(), time.process_time()
         recorded, service_cpu_s = self.samples.recorded, self.site.service_cpu_s()
-        slice_ = Slice(self.site, self.samples, command.number, self._begin.slice_s, self._references)
         await self.scenario.load(self.site, slice_)
-        seconds = time.perf_counter() - begun_s
+        ended_s = time.perf_counter()
+        self.samples.end_round(ended_s)
+        seconds = ended_s - begun_s
         requests = self.samples.recorded - recorded
         main, references = slice_.main, self._references
         service_us = (self.site.service_cpu_s() - service_cpu_s) / max(requests, 1) * 1e6
         return model.Round(
-            seconds=main.seconds if main else seconds,
-            requests=main.requests if main else requests,
+            seconds=seconds,
+            requests=requests,
             per_s=main.per_s if main else requests / seconds,
             echo_per_s=references.echo_per_s,
             commits_per_s=references.commits_per_s,
@@ -117,7 +119,9 @@ async def _serve() -> None:
             reply = await _reply(party, command)
         except Violation as broken:
             reply = party.seen()
-            reply.violation = model.Violation(broken.promise, broken.explanation, broken.history)
+            reply.violation = model.Violation(
+                promise=broken.promise, explanation=broken.explanation, history=broken.history
+            )
         except LoadFailed as failed:
             reply = party.seen()
             reply.failure = str(failed)

@@ -10,15 +10,16 @@ import random
 import time
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, field
-from typing import Protocol
+from typing import Protocol, runtime_checkable
 
 import trio
 
 from loadtest.engine.connection import ANSWER_TIMEOUT_S, Answer, Broken, Connection, LoadFailed
-from loadtest.engine.samples import Loop, Samples
+from loadtest.engine.samples import Samples
 from loadtest.engine.site import Site
 from loadtest.engine.timer import Timer
 from loadtest.promises.history import Violation
+from loadtest.report.model import Loop
 
 RECONNECT_EVERY_S = 0.02
 RECONNECT_WITHIN_S = 30.0  # a service that was killed has to be back by then; it takes one second.
@@ -43,6 +44,14 @@ class Worker(Protocol):
 
     def lose(self, sent_s: float, broke_s: float) -> None:
         """Note that what was asked last has no answer and may have been applied or not; only called with faults."""
+
+
+@runtime_checkable
+class Resting(Protocol):
+    """A worker that has something to finish when the time is up, so that others need not wait for it."""
+
+    def rest(self) -> tuple[str, bytes] | None:
+        """Return what is still to be asked, as `ask` does; None if nothing is. It is not recorded."""
 
 
 @dataclass(slots=True)
@@ -196,14 +205,17 @@ class _Line:
                 elif due_s is not None and now_s > backlog_s:
                     self._note("all", due_s, now_s, NOT_SENT)
                     continue
-                await self._one(now_s if due_s is None else due_s)
+                await self._one(self._worker.ask(), now_s if due_s is None else due_s)
+            while isinstance(self._worker, Resting) and (wanted := self._worker.rest()) is not None:
+                await self._one(wanted, None)
         except (LoadFailed, Violation) as failed:
             failures.append(failed)
             scope.cancel()
 
-    async def _one(self, intended_s: float) -> None:
+    async def _one(self, asked: tuple[str, bytes], intended_s: float | None) -> None:
+        """Send one request; without a time at which it should be sent it is not recorded."""
         connection = self._connection or await self.open()
-        operation, wanted = self._worker.ask()
+        operation, wanted = asked
         sent_s = time.perf_counter()
         try:
             answer = await connection.call(wanted)
@@ -212,14 +224,15 @@ class _Line:
                 raise
             broke_s = time.perf_counter()
             self.close()
-            self._note(operation, intended_s, broke_s, NO_ANSWER)
+            if intended_s is not None:
+                self._note(operation, intended_s, broke_s, NO_ANSWER)
             self._worker.lose(sent_s, broke_s)
             return
         answered_s = time.perf_counter()
-        self._note(operation, intended_s, answered_s, answer.status)
-        counts = self._paced.counts
-        kind = (operation, answer.status)
-        counts[kind] = counts.get(kind, 0) + 1
+        if intended_s is not None:
+            self._note(operation, intended_s, answered_s, answer.status)
+            counts, kind = self._paced.counts, (operation, answer.status)
+            counts[kind] = counts.get(kind, 0) + 1
         self._worker.take(answer, sent_s, answered_s)
 
     def _note(self, operation: str, intended_s: float, answered_s: float, status: int) -> None:

@@ -77,47 +77,67 @@ class _Scene:
 
     def __init__(self, name: str, plan: Plan, server: Server | None, clients: Clients, progress: Progress) -> None:
         self._plan, self._server, self._clients, self._progress = plan, server, clients, progress
-        self._wanted = SCENARIOS[name].targets
-        self.found = model.Scenario(name=name, title=SCENARIOS[name].title)
+        self._kind = SCENARIOS[name]
+        self._rounds: list[model.Round] = []
+        self._faults: list[model.Fault] = []
+        self._seen = Seen([], [], {})
+        self.violation: model.Violation | None = None
 
-    def run(self, begin: Begin, begun_s: float) -> model.Scenario:
+    def run(self, begin: Begin) -> None:
         """Prepare, go through the rounds, verify; stop at the first violation. Raises: ServerFailed, ClientsFailed."""
-        name = self.found.name
-        self._progress.step(name, "prepare")
+        self._step("prepare")
         self._clients.say(begin)
         is_well = self._take(self._clients.hear())
         for number in range(self._plan.rounds if is_well else 0):
-            self._progress.step(name, f"round {number + 1}: references")
+            self._step(f"round {number + 1}: references")
             self._clients.say(AskReferences())
             self._take(self._clients.hear())
-            self._progress.step(name, f"round {number + 1}")
+            self._step(f"round {number + 1}")
             self._clients.say(LoadSlice(number, self._server.process.pid if self._server else None))
             if self._plan.has_faults and self._server is not None:
-                chance = random.Random(f"{self._plan.seed}/faults/{name}/{number}")
-                self.found.faults.append(kill_and_restart(self._server, chance, self._plan.slice_s, begun_s))
+                self._fault(self._server, number)
             if not self._take(self._clients.hear()):
-                return self.found
+                return
         if is_well:
-            self._progress.step(name, "verify")
+            self._step("verify")
             self._clients.say(Verify())
             self._take(self._clients.hear())
-        return self.found
+
+    def _step(self, doing: str) -> None:
+        self._progress.step(self._kind.name, doing)
+
+    def _fault(self, server: Server, number: int) -> None:
+        chance = random.Random(f"{self._plan.seed}/faults/{self._kind.name}/{number}")
+        at_s, back_after_s = kill_and_restart(server, chance, self._plan.slice_s)
+        load_s = sum(each.seconds for each in self._rounds) + at_s
+        self._faults.append(model.Fault(at_s=load_s, what="kill -9", back_after_s=back_after_s))
 
     def _take(self, reply: Reply) -> bool:
-        """Put a reply into the report; tell whether it goes on."""
+        """Keep a reply; tell whether it goes on."""
         if isinstance(reply, Sliced):
-            self.found.rounds.append(reply.round)
-        if not isinstance(reply, Seen):
-            return True
-        self.found.operations, self.found.measures = reply.operations, reply.measures
-        self.found.checked = reply.checked
-        self.found.targets = [judged(each, reply.measures, self._plan) for each in self._wanted]
-        self.found.violation = reply.violation
-        if reply.failure is not None:
-            self.found.violation = model.Violation(WRONG_ANSWER, reply.failure, [])
-        if self.found.violation is not None and self._server is not None:
-            self.found.violation.history += _complaints(self._server)
-        return self.found.violation is None
+            self._rounds.append(reply.round)
+        if isinstance(reply, Seen):
+            self._seen = reply
+            self.violation = reply.violation
+            if reply.failure is not None:
+                self.violation = model.Violation(promise=WRONG_ANSWER, explanation=reply.failure, history=[])
+        return self.violation is None
+
+    def found(self) -> model.Scenario:
+        """Return what has been seen."""
+        if self.violation is not None and self._server is not None:
+            self.violation.history.extend(_complaints(self._server))
+        return model.Scenario(
+            name=self._kind.name,
+            title=self._kind.title,
+            rounds=self._rounds,
+            operations=self._seen.operations,
+            measures=self._seen.measures,
+            targets=[judged(each, self._seen.measures, self._plan) for each in self._kind.targets],
+            checked=self._seen.checked,
+            faults=self._faults,
+            violation=self.violation,
+        )
 
 
 def run(plan: Plan, progress: Progress) -> model.Report:
@@ -129,8 +149,7 @@ def run(plan: Plan, progress: Progress) -> model.Report:
         with echo_server() as echo_port, _single(home, plan) as single:
             service = service_at(plan.host, plan.port or (single.port if single else 0), plan.lane)
             found = [
-                _scenario(_Ground(plan, home / name, echo_port, single), name, progress, begun_s)
-                for name in plan.scenarios
+                _scenario(_Ground(plan, home / name, echo_port, single), name, progress) for name in plan.scenarios
             ]
     return model.Report(
         started_at=started_at.isoformat(timespec="seconds"),
@@ -181,17 +200,17 @@ class _Ground:
         )
 
 
-def _scenario(ground: _Ground, name: str, progress: Progress, begun_s: float) -> model.Scenario:
+def _scenario(ground: _Ground, name: str, progress: Progress) -> model.Scenario:
     ground.home.mkdir()
     # The clients start first: both need half a second, at the same time.
     with Clients() as clients, _service(ground) as server:
         scene = _Scene(name, ground.plan, server, clients, progress)
         try:
-            return scene.run(ground.begin(name, server), begun_s)
+            scene.run(ground.begin(name, server))
         except (ClientsFailed, ServerFailed) as failed:
-            scene.found.violation = model.Violation(WRONG_ANSWER, str(failed), _complaints(server) if server else [])
+            scene.violation = model.Violation(promise=WRONG_ANSWER, explanation=str(failed), history=[])
             clients.end()
-            return scene.found
+        return scene.found()
 
 
 @contextmanager
@@ -215,13 +234,14 @@ def _single(home: Path, plan: Plan) -> Iterator[Server | None]:
 def judged(wanted: Wanted, measures: Sequence[model.Measure], plan: Plan) -> model.Target:
     """Hold the median of a measure against a target; a run that cannot tell says why."""
     values = next((measure.values for measure in measures if measure.name == wanted.measure), [])
+    value = statistics.median(values) if values else 0.0
+    is_met: bool | None = wanted.is_met(value)
+    why = ""
     if not values:
-        why = "needs a service of its own, and --url names one" if plan.url else "it was not measured"
-        return model.Target(wanted.measure, None, wanted.text, None, why)
-    value = statistics.median(values)
-    if plan.has_faults:
-        return model.Target(wanted.measure, value, wanted.text, None, "the service was killed meanwhile")
-    return model.Target(wanted.measure, value, wanted.text, wanted.is_met(value))
+        is_met, why = None, "needs a service of its own, and --url names one" if plan.url else "it was not measured"
+    elif plan.has_faults:
+        is_met, why = None, "the service was killed meanwhile"
+    return model.Target(name=wanted.measure, value=value, wanted=wanted.text, is_met=is_met, why=why)
 
 
 def _complaints(server: Server) -> list[str]:

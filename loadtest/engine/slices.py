@@ -10,6 +10,7 @@ import msgspec
 from loadtest.engine.pace import Paced, Worker, closed_loop, open_loop
 from loadtest.engine.samples import Samples
 from loadtest.engine.site import Site
+from loadtest.report.model import Loop
 
 OPEN_SHARE = 0.6  # of the closed loop's rate; what latency is measured at.
 
@@ -34,7 +35,7 @@ class Slice:
         self._site = site
         self.main: Paced | None = None
         """The loop that gives the round its rate: the first closed one, unless the scenario sets another."""
-        samples.begin_round(number, time.perf_counter(), seconds)
+        samples.begin_round(time.perf_counter())
 
     async def closed_loop(self, workers: Sequence[Worker], seconds: float | None = None) -> Paced:
         """Let each worker ask over a connection of its own, one request after the other.
@@ -59,10 +60,19 @@ class Slice:
         closed = await self.closed_loop(workers, half_s)
         return closed, await self.open_loop(workers, max(closed.per_s * OPEN_SHARE, 1.0), half_s)
 
-    def record(self, operation: str, intended_s: float, sent_s: float, answered_s: float, status: int) -> None:
-        """Note an answer that came outside of the two loops, at times of `time.perf_counter`."""
+    def record(
+        self,
+        operation: str,
+        intended_s: float,
+        sent_s: float,
+        answered_s: float,
+        status: int,
+        *,
+        loop: Loop = "open",
+    ) -> None:
+        """Note an answer that came outside of the two loops, at times of `site.now_s`."""
         assert intended_s <= sent_s <= answered_s
-        self.samples.record(operation, "open", intended_s, answered_s, status)
+        self.samples.record(operation, loop, intended_s, answered_s, status)
 
     def measure_rate(self, name: str, paced: Paced, operation: str, status: int | None = None) -> None:
         """Measure the answers of an operation (with a status): per second, times the echo, times one commit a request;

@@ -26,6 +26,7 @@ EXAMPLES = """examples:
   python -m loadtest unique --url http://127.0.0.1:7338
 """
 SEED = 7
+LOADED_S_MAX = 120  # seconds of one scenario's slices; with references and preparing they end well within five minutes.
 
 
 def main(words: list[str] | None = None) -> int:
@@ -73,6 +74,11 @@ def _parsed(words: list[str] | None) -> tuple[Plan, Path]:
     for name in ("rounds", "seconds", "connections"):
         if getattr(options, name) is not None and getattr(options, name) <= 0:
             parser.error(f"--{name} has to be more than 0")
+    if (options.rounds or 3) * (options.seconds or 4.0) > LOADED_S_MAX:
+        parser.error(
+            f"rounds times seconds are more than {LOADED_S_MAX}: agents that hold something would count as gone after five "
+            "silent minutes; take fewer or shorter rounds"
+        )
     plan = Plan(
         scenarios=[name for name in SCENARIOS if name in (options.scenarios or SCENARIOS)],
         directory=options.directory,

@@ -23,7 +23,7 @@ from loadtest.report.model import Loop
 
 RECONNECT_EVERY_S = 0.02
 RECONNECT_WITHIN_S = 30.0  # a service that was killed has to be back by then; it takes one second.
-BACKLOG_WITHIN_S = 5.0  # seconds after the end in which what is due is still sent; the rest is recorded as not sent.
+BACKLOG_WITHIN_S = 2.0  # seconds after the end in which what is due is still sent; the rest is recorded as not sent.
 NO_ANSWER = 0
 """The status of a request whose connection broke."""
 NOT_SENT = -1
@@ -203,7 +203,7 @@ class _Line:
                 if due_s is not None and due_s > now_s:
                     await timer.wait_until(due_s)
                 elif due_s is not None and now_s > backlog_s:
-                    self._note("all", due_s, now_s, NOT_SENT)
+                    self._note("not sent", due_s, now_s, NOT_SENT)
                     continue
                 await self._one(self._worker.ask(), now_s if due_s is None else due_s)
             while isinstance(self._worker, Resting) and (wanted := self._worker.rest()) is not None:

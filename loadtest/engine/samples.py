@@ -1,6 +1,6 @@
 """What was recorded of each request, round by round; `report.figures` makes the summary of it."""
 
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field
 
 from loadtest.report import figures
@@ -52,6 +52,16 @@ class Samples:
     def offered(self, operation: str, per_s: float) -> None:
         """Note at which rate an operation was offered in an open loop."""
         self._series.setdefault((operation, "open"), _Series()).offered_per_s.append(per_s)
+
+    def set_apart(self, loop: Loop, statuses: Collection[int], word: str) -> None:
+        """Count the answers of the present round with these statuses as operations of their own, named with the word."""
+        for (operation, found_loop), series in list(self._series.items()):
+            found = series.rounds.get(self._round, [])
+            apart = [sample for sample in found if sample[2] in statuses]
+            if found_loop == loop and apart:
+                series.rounds[self._round] = [sample for sample in found if sample[2] not in statuses]
+                other = self._series.setdefault((f"{operation} {word}", loop), _Series())
+                other.rounds.setdefault(self._round, []).extend(apart)
 
     def times_ms(self, operation: str, loop: Loop) -> list[float]:
         """Return the latencies of an operation in the present round."""

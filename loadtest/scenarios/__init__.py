@@ -24,9 +24,13 @@ from typing import Final
 
 from loadtest.engine.site import Scenario
 from loadtest.scenarios.contended import Contended
+from loadtest.scenarios.held import Held
 from loadtest.scenarios.hierarchy import Hierarchy
+from loadtest.scenarios.overload import Overload
 from loadtest.scenarios.unique import Unique
 from loadtest.scenarios.wait import Wait
 
-SCENARIOS: Final[dict[str, type[Scenario]]] = {each.name: each for each in (Unique, Contended, Hierarchy, Wait)}
+SCENARIOS: Final[dict[str, type[Scenario]]] = {
+    each.name: each for each in (Unique, Held, Contended, Hierarchy, Wait, Overload)
+}
 """By the name that they have on the command line."""

@@ -11,7 +11,8 @@ from loadtest.engine.site import Site, Wanted
 from loadtest.engine.slices import Slice
 from loadtest.promises.durability import Durability
 from loadtest.promises.holders import Holders
-from loadtest.scenarios.grabber import Grabber, Wish, demand_kept, register_all
+from loadtest.scenarios.grabber import Grabber, Wish, register_all
+from loadtest.scenarios.listing import demand_kept
 
 PROJECT: Final = "contended"
 CONNECTIONS_PER_PATH: Final = 11  # as above.

@@ -10,6 +10,7 @@ from loadtest.engine.connection import Answer, LoadFailed
 from loadtest.engine.site import Site
 from loadtest.promises.durability import Durability
 from loadtest.promises.holders import Holders
+from loadtest.scenarios.listing import content_of
 
 LOOKED_AT_EVERY: Final = 32  # of so many refusals one is read whole; reading all would cost more than they do.
 
@@ -153,21 +154,8 @@ class Grabber:
                 raise LoadFailed(f"{self.name} was refused {self.wish}, which names {holders}: {answer.body[:500]!r}")
 
 
-def content_of(pattern: str, agent: object) -> str:
-    """Return what a listed reservation is compared by."""
-    return f"{pattern} for {agent}"
-
-
 async def register_all(site: Site, grabbers: list[Grabber]) -> None:
     """Register the agents of these workers in their project. Raises: LoadFailed."""
     ids = await site.register(grabbers[0].project, [each.name for each in grabbers])
     for worker, agent in zip(grabbers, ids, strict=True):
         worker.agent = agent
-
-
-async def demand_kept(site: Site, project: str, kept: Durability) -> None:
-    """Demand that what is listed as active is what the agents hold. Raises: LoadFailed, Violation."""
-    rows = await site.rows(f"/api/reservations?project={project}", "reservations")
-    kept.demand(
-        {str(row["id"]): content_of(str(row["path_pattern"]), row["agent_id"]) for row in rows}, "after the load"
-    )

@@ -8,7 +8,8 @@ from loadtest.engine.slices import Slice
 from loadtest.promises.durability import Durability
 from loadtest.promises.holders import Holders
 from loadtest.scenarios.follower import Follower
-from loadtest.scenarios.grabber import Grabber, Wish, demand_kept, register_all
+from loadtest.scenarios.grabber import Grabber, Wish, register_all
+from loadtest.scenarios.listing import demand_kept
 
 PROJECT: Final = "hierarchy"
 AREAS: Final = 8

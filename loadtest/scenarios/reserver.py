@@ -3,22 +3,32 @@
 from typing import Final
 
 from loadtest.engine.connection import Answer, LoadFailed
-from loadtest.engine.site import Site
+from loadtest.engine.site import Site, spread
+from loadtest.engine.tasks import together
 from loadtest.promises.durability import Durability
+from loadtest.scenarios.listing import content_of
 
 RESERVATIONS_PER_AGENT: Final = 180  # below the service's limit of 200; then the worker registers the next agent.
 
 
 class Reserver:
-    """Reserves one new path after the other and keeps them. Operations `reserve` and, once in 180, `register`."""
+    """Reserves one new path after the other and keeps them. Operations `reserve` and, once in 180, `register`.
 
-    def __init__(self, site: Site, project: str, number: int, kept: Durability) -> None:
+    With `registers` off it uses names that nobody registers: they cannot fall silent, so what they hold lasts.
+    """
+
+    def __init__(self, site: Site, project: str, number: int, kept: Durability, *, registers: bool = True) -> None:
         self._site, self._project, self._number, self._kept = site, project, number, kept
+        self._registers = registers
         self._agent, self._held, self._sent = "", RESERVATIONS_PER_AGENT, 0
         self._path = ""
+        self.paths: list[str] = []
+        """What was granted."""
 
     def ask(self) -> tuple[str, bytes]:
         """Ask for a path in a directory of this worker, or to be known as the next agent."""
+        if self._held >= RESERVATIONS_PER_AGENT and not self._registers:
+            self._agent, self._held = f"writer-{self._number}-{self._sent}", 0
         if self._held >= RESERVATIONS_PER_AGENT:
             self._path = ""
             fields = {"project": self._project, "name": f"writer-{self._number}-{self._sent}"}
@@ -39,9 +49,35 @@ class Reserver:
             raise LoadFailed(f"a free path was answered {answer.status}: {answer.body[:500]!r}")
         else:
             found = answer.json()
-            self._kept.acknowledged(answered_s, self._agent, found["id"], found["path_pattern"])
+            self.paths.append(found["path_pattern"])
+            content = content_of(found["path_pattern"], self._agent)
+            self._kept.acknowledged(answered_s, self._agent, found["id"], content)
 
     def lose(self, _sent_s: float, broke_s: float) -> None:
         """Note that the path may be held or not; an agent is registered again under the same name."""
         if self._path:
-            self._kept.unknown(broke_s, self._agent, self._path)
+            self._kept.unknown(broke_s, self._agent, content_of(self._path, self._agent))
+
+
+async def fill(site: Site, project: str, kept: Durability, count: int) -> list[str]:
+    """Reserve so many paths in a project, one request each, for holders that cannot fall silent; return the paths.
+
+    Raises: LoadFailed.
+    """
+    paths: list[str] = []
+
+    async def some(number: int, part: range) -> None:
+        worker = Reserver(site, project, number, kept, registers=False)
+        connection = await site.connect()
+        try:
+            for _ in part:
+                _, wanted = worker.ask()
+                sent_s = site.now_s()
+                worker.take(await connection.call(wanted), sent_s, site.now_s())
+            paths.extend(worker.paths)
+        finally:
+            connection.close()
+
+    parts = spread(count, min(site.connections, count))
+    await together(some(number, part) for number, part in enumerate(parts))
+    return paths

@@ -20,12 +20,13 @@ from loadtest.promises.durability import Durability
 from loadtest.promises.holders import Holders
 from loadtest.promises.wait_order import WaitOrder
 from loadtest.scenarios.follower import Follower
-from loadtest.scenarios.grabber import Grabber, Wish, demand_kept, register_all
+from loadtest.scenarios.grabber import Grabber, Wish, register_all
+from loadtest.scenarios.listing import demand_kept
 
 PROJECT: Final = "wait"
 CONNECTIONS_PER_PATH: Final = 8
 WAIT_S: Final = 20  # seconds that a place in the queue is kept; far more than a queue of seven takes.
-LOOK_EVERY_S: Final = 0.05
+LOOK_EVERY_S: Final = 0.1
 """Seconds between two looks at the queue; a look costs the service about as much as ten requests."""
 
 

@@ -9,12 +9,11 @@ import sys
 from pathlib import Path
 from urllib.parse import urlsplit
 
-import msgspec
-
 from loadtest.engine.progress import ProgressBar
 from loadtest.engine.run import Plan, run
 from loadtest.engine.server import ServerFailed
 from loadtest.engine.talk import ClientsFailed
+from loadtest.report import model
 from loadtest.report.model import Report
 from loadtest.scenarios import SCENARIOS
 
@@ -38,7 +37,7 @@ def main(words: list[str] | None = None) -> int:
     except (ServerFailed, ClientsFailed) as failed:
         print(f"loadtest: {failed}", file=sys.stderr)
         return 2
-    json_path.write_bytes(msgspec.json.format(msgspec.json.encode(report), indent=1) + b"\n")
+    json_path.write_bytes(model.encode(report))
     _print_summary(report)
     print(f"\ntook {report.took_s:.0f} s, seed {report.seed}; report: {json_path}")
     return 1 if _print_violations(report) else 0

@@ -51,6 +51,7 @@ class Party:
             is_quick=begin.is_quick,
             directory=Path(begin.directory),
             has_faults=has_faults,
+            run=begin.run,
             connections=begin.connections,
         )
 

@@ -23,7 +23,7 @@ from loadtest.report.model import Loop
 
 RECONNECT_EVERY_S = 0.02
 RECONNECT_WITHIN_S = 30.0  # a service that was killed has to be back by then; it takes one second.
-BACKLOG_WITHIN_S = 2.0  # seconds after the end in which what is due is still sent; the rest is recorded as not sent.
+BACKLOG_WITHIN_S = 1.0  # seconds after the end in which what is due is still sent; the rest is recorded as not sent.
 NO_ANSWER = 0
 """The status of a request whose connection broke."""
 NOT_SENT = -1

@@ -164,6 +164,7 @@ def run(plan: Plan, progress: Progress) -> model.Report:
             "slice_s": plan.slice_s,
             "connections": plan.connections,
             "faults": plan.has_faults,
+            **({"without": "CPU, RSS, faults, one commit a request: --url"} if plan.url else {}),
         },
         scenarios=found,
     )
@@ -187,6 +188,8 @@ class _Ground:
             port=server.port if server else plan.port,
             echo_port=self.echo_port,
             single_port=self.single.port if self.single else None,
+            # Each run has projects of its own; in a service of its own they may as well have plain names.
+            run=f"{time.time_ns() // 1_000_000:x}" if plan.url else "",
             directory=str(self.home),
             seed=plan.seed,
             is_quick=plan.is_quick,

@@ -58,7 +58,7 @@ class Samples:
         for (operation, found_loop), series in list(self._series.items()):
             found = series.rounds.get(self._round, [])
             apart = [sample for sample in found if sample[2] in statuses]
-            if found_loop == loop and apart:
+            if found_loop == loop and apart and not operation.endswith(f" {word}"):
                 series.rounds[self._round] = [sample for sample in found if sample[2] not in statuses]
                 other = self._series.setdefault((f"{operation} {word}", loop), _Series())
                 other.rounds.setdefault(self._round, []).extend(apart)

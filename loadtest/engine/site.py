@@ -103,8 +103,14 @@ class Site:
     """Whether the service may be killed while it is loaded; then a connection may break at any time."""
     connections: int = 64
     """Connections of a closed loop."""
+    run: str = ""
+    """What makes the names of projects new, where the service has been loaded before."""
     watch: Watch = field(default_factory=Watch)
     measures: dict[str, Measure] = field(default_factory=dict)
+
+    def project(self, name: str) -> str:
+        """Return the project of that name for this run: a service that is not ours has those of earlier runs."""
+        return f"{name}-{self.run}" if self.run else name
 
     def rng(self, *names: object) -> random.Random:
         """Return a source of chance of its own for these names: the same for the same seed."""

@@ -26,6 +26,7 @@ class Begin(msgspec.Struct, tag=True, kw_only=True):
     port: int
     echo_port: int
     single_port: int | None
+    run: str
     directory: str
     seed: int
     is_quick: bool

@@ -45,7 +45,7 @@ class Contended:
         self._workers = [
             Grabber(
                 site=site,
-                project=PROJECT,
+                project=site.project(PROJECT),
                 name=f"grabber-{number}",
                 holders=holders,
                 kept=self._kept,
@@ -65,4 +65,4 @@ class Contended:
     async def verify(self, site: Site) -> None:
         """Demand that what is listed is what the agents hold."""
         assert self._kept is not None
-        await demand_kept(site, PROJECT, self._kept)
+        await demand_kept(site, site.project(PROJECT), self._kept)

@@ -45,7 +45,7 @@ class Held:
         for project, count in ((FEW, FEW_COUNT), (MANY, site.scale(full=MANY_COUNT, quick=MANY_COUNT_QUICK))):
             kept = self._kept[project] = site.watch.add(Durability(site.watch.history, "reservations"))
             before_mb = site.service_rss_mb()
-            held = await fill(site, project, kept, count)
+            held = await fill(site, site.project(project), kept, count)
             if project == MANY and before_mb:
                 used_mb = site.service_rss_mb() - before_mb
                 site.measure("memory of a reservation", used_mb * 1000 / count, "kB", "less")
@@ -53,7 +53,7 @@ class Held:
             await register_all(site, grabbers)
             self._workers["reserve", project] = list(grabbers)
             self._workers["check", project] = [
-                Checker(site, project, held, site.rng("check", project, number), f"check among {project}")
+                Checker(site, site.project(project), held, site.rng("check", project, number), f"check among {project}")
                 for number in range(site.connections)
             ]
 
@@ -79,7 +79,7 @@ class Held:
     async def verify(self, site: Site) -> None:
         """Demand that all of it is still held."""
         for project, kept in self._kept.items():
-            await demand_kept(site, project, kept)
+            await demand_kept(site, site.project(project), kept)
 
 
 def _grabber(site: Site, project: str, number: int, holders: Holders, kept: Durability) -> Grabber:
@@ -92,7 +92,7 @@ def _grabber(site: Site, project: str, number: int, holders: Holders, kept: Dura
 
     return Grabber(
         site=site,
-        project=project,
+        project=site.project(project),
         name=f"worker-{number}",
         holders=holders,
         kept=kept,

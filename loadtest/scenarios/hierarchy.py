@@ -63,7 +63,7 @@ class Hierarchy:
         """Register the agents."""
         holders = site.watch.add(Holders(site.watch.history))
         self._kept = site.watch.add(Durability(site.watch.history, "reservations"))
-        self._follower = Follower(site, PROJECT)
+        self._follower = Follower(site, site.project(PROJECT))
         exclusive = _wishes()
         shared = tuple([_shared(wish) for wish in kind] for kind in exclusive)
 
@@ -76,7 +76,7 @@ class Hierarchy:
         self._workers = [
             Grabber(
                 site=site,
-                project=PROJECT,
+                project=site.project(PROJECT),
                 name=f"climber-{number}",
                 holders=holders,
                 kept=self._kept,
@@ -100,7 +100,7 @@ class Hierarchy:
         """Demand that what is listed is what the agents hold, and that every event was heard."""
         assert self._kept is not None
         assert self._follower is not None
-        await demand_kept(site, PROJECT, self._kept)
+        await demand_kept(site, site.project(PROJECT), self._kept)
         await self._follower.demand_all()
 
 

@@ -19,17 +19,15 @@ from loadtest.scenarios.pusher import Polite, Pusher
 PROJECT: Final = "overload"
 TIMES: Final = 3.0
 """Of the capacity."""
-CONNECTIONS: Final = (
-    3072  # three times the places of a project's mailbox, since half of what is asked needs none; of 4,096.
-)
+CONNECTIONS: Final = 2048  # twice the places of a project's mailbox, since not all that is asked needs one.
 AGENTS: Final = 64
 POLITE: Final = 8
 CLOSED_SHARE: Final = 0.3  # of the slice, in which the capacity is measured.
-OPEN_MIN_S: Final = 1.5  # seconds; it takes about one until the mailbox is full.
+OPEN_MIN_S: Final = 1.0  # seconds; it takes about one until the mailbox is full.
 
 
 class Overload:
-    """1,536 connections of 64 agents that push, and 8 agents that obey Retry-After."""
+    """2,048 connections of 64 agents that push, and 8 agents that obey Retry-After."""
 
     name: ClassVar[str] = "overload"
     title: ClassVar[str] = "three times the capacity, in an open loop"
@@ -45,12 +43,13 @@ class Overload:
         self._kept = kept = site.watch.add(Durability(site.watch.history, "reservations"))
         told = site.watch.add(RetryAfter(site.watch.history))
         names = [f"agent-{number}" for number in range(AGENTS)] + [f"polite-{number}" for number in range(POLITE)]
-        agents = await site.register(PROJECT, names)
+        agents = await site.register(site.project(PROJECT), names)
         self._pushers = [
-            Pusher(site, PROJECT, number, agents[number % AGENTS], kept, told) for number in range(CONNECTIONS)
+            Pusher(site, site.project(PROJECT), number, agents[number % AGENTS], kept, told)
+            for number in range(CONNECTIONS)
         ]
         self._polite = [
-            Polite(site, Pusher(site, PROJECT, CONNECTIONS + number, agent, kept, told), told)
+            Polite(site, Pusher(site, site.project(PROJECT), CONNECTIONS + number, agent, kept, told), told)
             for number, agent in enumerate(agents[AGENTS:])
         ]
 
@@ -89,4 +88,4 @@ class Overload:
     async def verify(self, site: Site) -> None:
         """Demand that what was acknowledged is listed, and nothing that was refused."""
         assert self._kept is not None
-        await demand_kept(site, PROJECT, self._kept)
+        await demand_kept(site, site.project(PROJECT), self._kept)

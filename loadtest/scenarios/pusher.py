@@ -16,7 +16,7 @@ RECONNECT_EVERY_S: Final = 0.02
 
 
 class Pusher:
-    """Checks a path of its own, reserves it, checks it, releases it; goes on after a refusal as if there was none."""
+    """Reserves a path of its own, checks it, releases it; goes on after a refusal as if there was none."""
 
     def __init__(self, site: Site, project: str, number: int, agent: str, kept: Durability, told: RetryAfter) -> None:
         self.name = f"pusher-{number}"
@@ -26,11 +26,10 @@ class Pusher:
         self._is_ending = False
 
     def ask(self) -> tuple[str, bytes]:
-        """Return the next request of the cycle: check, reserve, check, release."""
+        """Return the next request of the cycle: reserve, check, release."""
         self._step += 1
-        if self._step % 2 == 1:
+        if self._step % 3 == 2:
             self._doing = "check"
-            self._path = self._path or self._next_path()
             target = f"/api/reservations/check?project={self._project}&path={self._path}&agent={self._agent}"
             return "check", self._site.request("GET", target)
         if self._held:
@@ -41,13 +40,10 @@ class Pusher:
             target = f"/api/reservations/{self._held}?project={self._project}"
             return "release", self._site.request("DELETE", target, headers={"X-Agent-ID": self._agent})
         self._doing = "reserve"
-        self._path = self._next_path()
+        self._cycles += 1
+        self._path = f"src/area_{self._number}/module_{self._cycles}.py"
         fields = {"project": self._project, "agent_id": self._agent, "path": self._path, "reason": "load test"}
         return "reserve", self._site.request("POST", "/api/reservations", fields)
-
-    def _next_path(self) -> str:
-        self._cycles += 1
-        return f"src/area_{self._number}/module_{self._cycles}.py"
 
     def take(self, answer: Answer, sent_s: float, answered_s: float) -> None:
         """Look at the answer; a refusal for lack of room has to say when to come back."""

@@ -39,8 +39,10 @@ class Unique:
     async def prepare(self, site: Site) -> None:
         """Need nothing but workers."""
         self._kept = site.watch.add(Durability(site.watch.history, "reservations"))
-        self._workers = [Reserver(site, PROJECT, number, self._kept) for number in range(site.connections)]
-        self._alone = Reserver(site, PROJECT, site.connections, self._kept)
+        self._workers = [
+            Reserver(site, site.project(PROJECT), number, self._kept) for number in range(site.connections)
+        ]
+        self._alone = Reserver(site, site.project(PROJECT), site.connections, self._kept)
 
     async def load(self, site: Site, slice_: Slice) -> None:
         """Reserve, check what is held, reserve over one connection."""
@@ -52,7 +54,8 @@ class Unique:
             site.measure("reserve: p99 / p50", quantile(times_ms, 0.99) / quantile(times_ms, 0.5), "x", "less")
         held = [path for worker in self._workers for path in worker.paths]
         checkers = [
-            Checker(site, PROJECT, held, site.rng("check", slice_.number, each)) for each in range(site.connections)
+            Checker(site, site.project(PROJECT), held, site.rng("check", slice_.number, each))
+            for each in range(site.connections)
         ]
         checked, _ = await slice_.rate_then_latency(checkers, slice_.seconds * CHECK_SHARE)
         slice_.measure_rate("check", checked, "check")
@@ -89,4 +92,4 @@ class Unique:
     async def verify(self, site: Site) -> None:
         """Demand that the list of active reservations is what was acknowledged."""
         assert self._kept is not None
-        await demand_kept(site, PROJECT, self._kept)
+        await demand_kept(site, site.project(PROJECT), self._kept)

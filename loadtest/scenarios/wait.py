@@ -91,7 +91,7 @@ class Wait:
         holders = site.watch.add(Holders(site.watch.history))
         self._order = order = site.watch.add(WaitOrder(site.watch.history))
         self._kept = kept = site.watch.add(Durability(site.watch.history, "reservations"))
-        self._follower = Follower(site, PROJECT)
+        self._follower = Follower(site, site.project(PROJECT))
         self._paths = paths = [
             f"src/queue_{number}.py" for number in range(max(1, site.connections // CONNECTIONS_PER_PATH))
         ]
@@ -107,7 +107,7 @@ class Wait:
         self._workers = [
             Waiter(
                 site=site,
-                project=PROJECT,
+                project=site.project(PROJECT),
                 name=f"waiter-{number}",
                 holders=holders,
                 kept=kept,
@@ -137,7 +137,7 @@ class Wait:
 
     async def _watch(self, site: Site) -> None:
         """Look at the queue again and again. After a crash nothing that was listed counts any more."""
-        wanted = site.request("GET", f"/api/reservations/waiting?project={PROJECT}")
+        wanted = site.request("GET", f"/api/reservations/waiting?project={site.project(PROJECT)}")
         while True:
             try:
                 connection = await site.connect()
@@ -164,5 +164,5 @@ class Wait:
         """Demand that nothing is held, and that every event was heard."""
         assert self._kept is not None
         assert self._follower is not None
-        await demand_kept(site, PROJECT, self._kept)
+        await demand_kept(site, site.project(PROJECT), self._kept)
         await self._follower.demand_all()

@@ -21,8 +21,6 @@ from loadtest.engine.timer import Timer
 from loadtest.promises.history import Violation
 from loadtest.report.model import Loop
 
-RECONNECT_EVERY_S = 0.02
-RECONNECT_WITHIN_S = 30.0  # a service that was killed has to be back by then; it takes one second.
 BACKLOG_WITHIN_S = 1.0  # seconds after the end in which what is due is still sent; the rest is recorded as not sent.
 NO_ANSWER = 0
 """The status of a request whose connection broke."""
@@ -176,17 +174,9 @@ class _Line:
         self._connection: Connection | None = None
 
     async def open(self) -> Connection:
-        """Open the connection; where the service may have been killed, as soon as it is back. Raises: Broken."""
-        patience_s = time.perf_counter() + (RECONNECT_WITHIN_S if self._site.has_faults else 0.0)
-        while True:
-            try:
-                self._connection = await self._site.connect()
-            except Broken:
-                if time.perf_counter() >= patience_s:
-                    raise
-            else:
-                return self._connection
-            await trio.sleep(RECONNECT_EVERY_S)
+        """Open the connection. Raises: Broken."""
+        self._connection = await self._site.connect()
+        return self._connection
 
     async def follow(
         self,

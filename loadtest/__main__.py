@@ -25,6 +25,7 @@ EXAMPLES = """examples:
   python -m loadtest unique --url http://127.0.0.1:7338
 """
 SEED = 7
+INTERRUPTED = 130  # as a shell has it for a program that was ended by Ctrl-C.
 LOADED_S_MAX = 120  # seconds of one scenario's slices; with references and preparing they end well within five minutes.
 
 
@@ -37,6 +38,9 @@ def main(words: list[str] | None = None) -> int:
     except (ServerFailed, ClientsFailed) as failed:
         print(f"loadtest: {failed}", file=sys.stderr)
         return 2
+    except KeyboardInterrupt:
+        print("loadtest: stopped, and nothing is left behind", file=sys.stderr)
+        return INTERRUPTED
     json_path.write_bytes(model.encode(report))
     _print_summary(report)
     print(f"\ntook {report.took_s:.0f} s, seed {report.seed}; report: {json_path}")

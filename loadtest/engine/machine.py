@@ -6,6 +6,7 @@ import os
 import platform
 from pathlib import Path
 
+from loadtest.engine.server import ServerFailed
 from loadtest.report.model import Machine, Service
 
 _TIMEOUT_S = 10.0
@@ -23,11 +24,15 @@ def this_machine(directory: Path) -> Machine:
 
 
 def service_at(host: str, port: int, lane: str) -> Service:
-    """Ask the service for its version; it does not tell everyone."""
+    """Ask the service for its version, which it does not tell everyone. Raises: ServerFailed, where there is none."""
     connection = http.client.HTTPConnection(host, port, timeout=_TIMEOUT_S)
     try:
         connection.request("GET", "/health")
         known = json.loads(connection.getresponse().read())
+    except (OSError, http.client.HTTPException, ValueError) as error:
+        raise ServerFailed(
+            f"no service answers at http://{host}:{port} ({error}): start it first, or leave --url out"
+        ) from error
     finally:
         connection.close()
     return Service(version=known.get("process", {}).get("version", "unknown"), lane=lane)

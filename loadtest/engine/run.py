@@ -91,7 +91,8 @@ class _Scene:
         for number in range(self._plan.rounds if is_well else 0):
             self._step(f"round {number + 1}: references")
             self._clients.say(AskReferences())
-            self._take(self._clients.hear())
+            if not self._take(self._clients.hear()):
+                return
             self._step(f"round {number + 1}")
             self._clients.say(LoadSlice(number, self._server.process.pid if self._server else None))
             if self._plan.has_faults and self._server is not None:

@@ -33,6 +33,7 @@ class Slice:
         self.number, self.seconds, self.references = number, seconds, references
         self.samples = samples
         self._site = site
+        self._open_loops = 0
         self.main: Paced | None = None
         """The loop that gives the round its rate: the first closed one, unless the scenario sets another."""
         samples.begin_round(time.perf_counter())
@@ -50,7 +51,8 @@ class Slice:
 
     async def open_loop(self, workers: Sequence[Worker], per_s: float, seconds: float | None = None) -> Paced:
         """Send at so many random times a second, whatever the answers do. Raises: LoadFailed, Violation."""
-        chance = self._site.rng("arrivals", self.number, len(workers))
+        self._open_loops += 1
+        chance = self._site.rng("arrivals", self.number, self._open_loops)
         with _no_collector():
             return await open_loop(self._site, self.samples, workers, seconds or self.seconds, per_s, chance)
 

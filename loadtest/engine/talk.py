@@ -1,5 +1,6 @@
 """What the run and its clients' process say to each other: one JSON object a line, a command and its reply in turn."""
 
+import contextlib
 import os
 import select
 import subprocess
@@ -111,17 +112,16 @@ class Clients:
     def __exit__(
         self, kind: type[BaseException] | None, error: BaseException | None, trace: TracebackType | None
     ) -> None:
-        if kind is None:
-            assert self._process.stdin is not None
-            self._process.stdin.close()
-            try:
-                self._process.wait(LEAVE_WITHIN_S)
-            except subprocess.TimeoutExpired:
-                self._process.kill()
-        else:
-            self._process.kill()
-        self._process.wait()
+        assert self._process.stdin is not None
         assert self._process.stdout is not None
+        with contextlib.suppress(BrokenPipeError):
+            self._process.stdin.close()
+        try:
+            # It leaves when its input ends; in the middle of something it is of no use any more.
+            self._process.wait(LEAVE_WITHIN_S if kind is None else 0)
+        except subprocess.TimeoutExpired:
+            self._process.kill()
+            self._process.wait()
         self._process.stdout.close()
 
     def end(self) -> None:

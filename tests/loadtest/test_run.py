@@ -1,11 +1,32 @@
 """`python -m loadtest`: what it refuses says what to do, and what it runs leaves a report and nothing else."""
 
+import socket
+from dataclasses import replace
 from pathlib import Path
 
 import pytest
 
 from loadtest.__main__ import main
+from loadtest.engine.run import Plan, judged
+from loadtest.engine.site import Wanted
+from loadtest.engine.talk import AskReferences, Clients, ClientsFailed
 from loadtest.report import model
+
+
+def plan_in(directory: Path) -> Plan:
+    """Return the plan of some run."""
+    return Plan(
+        scenarios=["unique"],
+        directory=directory,
+        seed=7,
+        is_quick=True,
+        rounds=1,
+        slice_s=1.0,
+        echo_s=1.0,
+        commits_s=1.0,
+        single_s=1.0,
+        connections=1,
+    )
 
 
 @pytest.mark.parametrize(
@@ -26,6 +47,44 @@ def test_refusal_names_the_remedy(words: list[str], remedy: str, capsys: pytest.
 
     assert refused.value.code == 2
     assert remedy in capsys.readouterr().err
+
+
+def test_url_without_a_service_names_the_remedy(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """Nobody is at that port: the exit code is 2, and there is no report."""
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        code = main(["unique", "--url", f"http://127.0.0.1:{taken.getsockname()[1]}", "--directory", str(tmp_path)])
+
+    assert code == 2
+    assert "start it first, or leave --url out" in capsys.readouterr().err
+    assert list(tmp_path.iterdir()) == []
+
+
+def test_clients_that_end_are_noticed(tmp_path: Path) -> None:
+    """A process that has ended fails the run instead of stopping it for ever."""
+    with pytest.raises(ClientsFailed, match="has ended"), Clients() as clients:
+        clients.end()
+        clients.say(AskReferences())
+        clients.hear()
+
+
+@pytest.mark.parametrize(("values", "is_met"), [([1.0, 3.0, 2.0], True), ([1.0, 3.0, 3.0], False), ([], None)])
+def test_target_is_held_against_the_median(values: list[float], is_met: bool | None, tmp_path: Path) -> None:
+    """One bad round of three does not miss a target; what was not measured is not judged."""
+    measures = [model.Measure(name="cost", unit="x", values=values)] if values else []
+
+    target = judged(Wanted("cost", "<= 2", at_most=2.0), measures, plan_in(tmp_path))
+
+    assert target.is_met is is_met
+
+
+def test_target_is_not_judged_while_the_service_is_killed(tmp_path: Path) -> None:
+    """A rate with a restart in it is no figure."""
+    plan = replace(plan_in(tmp_path), has_faults=True)
+
+    target = judged(Wanted("cost", "<= 2", at_most=2.0), [model.Measure(name="cost", unit="x", values=[1.0])], plan)
+
+    assert (target.is_met, target.why) == (None, "the service was killed meanwhile")
 
 
 def test_quick_run_reports_two_scenarios(tmp_path: Path) -> None:

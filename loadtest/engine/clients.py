@@ -22,7 +22,7 @@ from loadtest.engine.talk import AskReferences, Begin, Done, LoadSlice, Reply, S
 from loadtest.promises.durability import Durability
 from loadtest.promises.history import Violation
 from loadtest.report import model
-from loadtest.scenarios import SCENARIOS
+from loadtest.scenarios import SCENARIOS, reserver
 from loadtest.scenarios.reserver import Reserver
 
 _DESCRIPTORS = 65_536  # descriptors asked for; a thousand sockets are more than a shell's usual 1,024 allow.
@@ -63,6 +63,7 @@ class Party:
             self._reservers = [
                 Reserver(self._single, project, number, kept) for number in range(self._begin.connections)
             ]
+            await reserver.begin(self._single, self._reservers)
         await self.scenario.prepare(self.site)
 
     async def references(self) -> References:

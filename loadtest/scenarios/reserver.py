@@ -1,5 +1,6 @@
 """A worker that reserves paths which nobody else asks for, under agents that it registers as it goes."""
 
+from collections.abc import Sequence
 from typing import Final
 
 from loadtest.engine.connection import Answer, LoadFailed
@@ -57,6 +58,21 @@ class Reserver:
         """Note that the path may be held or not; an agent is registered again under the same name."""
         if self._path:
             self._kept.unknown(broke_s, self._agent, content_of(self._path, self._agent))
+
+
+async def begin(site: Site, reservers: Sequence[Reserver]) -> None:
+    """Register the first agent of each worker, so that no slice begins with that. Raises: LoadFailed."""
+
+    async def register(worker: Reserver) -> None:
+        connection = await site.connect()
+        try:
+            _, wanted = worker.ask()
+            sent_s = site.now_s()
+            worker.take(await connection.call(wanted), sent_s, site.now_s())
+        finally:
+            connection.close()
+
+    await together(register(worker) for worker in reservers)
 
 
 async def fill(site: Site, project: str, kept: Durability, count: int) -> list[str]:

@@ -12,7 +12,7 @@ from loadtest.engine.slices import Slice
 from loadtest.promises.durability import Durability
 from loadtest.scenarios.checker import Checker
 from loadtest.scenarios.listing import demand_kept
-from loadtest.scenarios.reserver import Reserver
+from loadtest.scenarios.reserver import Reserver, begin
 
 PROJECT: Final = "unique"
 RESERVE_SHARE, CHECK_SHARE = 0.6, 0.25  # of the slice; the rest is for the one connection.
@@ -37,12 +37,13 @@ class Unique:
         self._kept: Durability | None = None
 
     async def prepare(self, site: Site) -> None:
-        """Need nothing but workers."""
+        """Register the first agents."""
         self._kept = site.watch.add(Durability(site.watch.history, "reservations"))
         self._workers = [
             Reserver(site, site.project(PROJECT), number, self._kept) for number in range(site.connections)
         ]
         self._alone = Reserver(site, site.project(PROJECT), site.connections, self._kept)
+        await begin(site, [*self._workers, self._alone])
 
     async def load(self, site: Site, slice_: Slice) -> None:
         """Reserve, check what is held, reserve over one connection."""

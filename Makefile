@@ -5,7 +5,7 @@ BIN    := $(VENV)/bin
 READY  := $(VENV)/.ready
 ARGS   ?=
 
-.PHONY: help run test demo bench soak lint openapi lock clean
+.PHONY: help run test demo bench figures soak lint openapi lock clean
 
 help:            ## list the targets
 	@grep -E '^[a-z]+: .*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 12
@@ -29,8 +29,11 @@ test: $(READY)   ## lint, types, then the whole test suite
 demo: $(READY)   ## three agents share this repository; watch them collide and talk
 	$(BIN)/python -m intermute demo $(ARGS)
 
-bench: $(READY)  ## the benchmark: start-up, memory, lock table, claims, durable reservations
+bench: $(READY)  ## the load test: every scenario against its promises, and a report (shorter: ARGS=--quick)
 	$(BIN)/python -m loadtest $(ARGS)
+
+figures: $(READY) ## single figures: start-up, memory, lock table, claims, lists, search
+	$(BIN)/python -m loadtest.figures $(ARGS)
 
 soak: $(READY)   ## the fault tests at length: disk, power cuts, histories, kills, API cases, packets (shorter: ARGS="--kills 50 --cuts 500")
 	PYTHONPATH=.:tests/process:tests/project $(BIN)/python tests/faults/soak.py $(ARGS)

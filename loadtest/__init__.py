@@ -1,1 +1,1 @@
-"""The benchmark: a black-box client of the service, and one look inside the lock table."""
+"""The load test: a black-box client that hammers the service and checks its promises; and figures of single parts."""

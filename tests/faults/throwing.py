@@ -22,7 +22,7 @@ from packets import HOST, Packet, packet
 from server_process import PATIENCE_S, ServerProcess, until
 from trio_websocket import ConnectionClosed, WebSocketConnection, wrap_client_stream
 
-from loadtest.client import Connection, LoadFailed, connect, request
+from loadtest.engine.connection import Connection, LoadFailed, connect, request
 
 OPTIONS: Final = ("--allow-host", HOST)
 RSS_MAX_MIB: Final = 64

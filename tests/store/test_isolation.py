@@ -1,7 +1,7 @@
 """What happens in one project stays in it: of twenty projects one is in every kind of trouble, and nineteen notice nothing.
 
 With real threads and a real clock, since a disk that hangs holds a thread; nothing here waits for time to pass.
-Source: guarantees.md G16; how much slower the others get is measured by `python -m loadtest`, not asserted here.
+Source: guarantees.md G16; how much slower the others get is measured by `python -m loadtest.figures`, not asserted here.
 """
 
 from collections.abc import Awaitable, Callable

@@ -12,14 +12,14 @@ from typing import Final
 
 ROOT: Final = Path(__file__).resolve().parents[2]
 LOOKS_INSIDE: Final = {
-    "loadtest/lock_table.py": ("core",),
-    "loadtest/claims_table.py": ("core", "project"),
-    "loadtest/claims_curve.py": ("core", "project"),
-    "loadtest/worst_cases.py": ("core", "project"),
-    "loadtest/task_files.py": ("core", "store"),
-    "loadtest/isolation.py": ("core", "project", "store"),
-    "loadtest/event_reader.py": ("client",),
-    "loadtest/message_files.py": ("core", "store"),
+    "loadtest/figures/lock_table.py": ("core",),
+    "loadtest/figures/claims_table.py": ("core", "project"),
+    "loadtest/figures/claims_curve.py": ("core", "project"),
+    "loadtest/figures/worst_cases.py": ("core", "project"),
+    "loadtest/figures/task_files.py": ("core", "store"),
+    "loadtest/figures/isolation.py": ("core", "project", "store"),
+    "loadtest/figures/event_reader.py": ("client",),
+    "loadtest/figures/message_files.py": ("core", "store"),
 }
 """The modules of the load test that measure inside a process, and the layers that they may know."""
 PACKAGES: Final = ("intermute", "supervisor", "loadtest", "tests")

@@ -96,8 +96,8 @@ def test_packages_import_what_they_may() -> None:
         ("supervisor/child.py", "from intermute.core import limits"),
         ("supervisor/child.py", "import apsw"),
         ("loadtest/run.py", "from intermute.core import limits"),
-        ("loadtest/lock_table.py", "from intermute.store import writer"),
-        ("loadtest/claims_curve.py", "from intermute.store import writer"),
+        ("loadtest/figures/lock_table.py", "from intermute.store import writer"),
+        ("loadtest/figures/claims_curve.py", "from intermute.store import writer"),
     ],
 )
 def test_packages_importing_what_they_must_not_are_named(path: str, line: str) -> None:
@@ -112,8 +112,8 @@ def test_packages_importing_what_they_must_not_are_named(path: str, line: str) -
     ("path", "line"),
     [
         ("intermute/store/hop.py", "import trio"),
-        ("loadtest/lock_table.py", "from intermute.core.patterns import parse"),
-        ("loadtest/claims_curve.py", "from intermute.project.state import ProjectState"),
+        ("loadtest/figures/lock_table.py", "from intermute.core.patterns import parse"),
+        ("loadtest/figures/claims_curve.py", "from intermute.project.state import ProjectState"),
         ("supervisor/child.py", "import trio"),
         ("intermute/core/ids.py", "import hashlib"),
     ],

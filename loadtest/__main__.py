@@ -16,10 +16,10 @@ from loadtest.client import LoadFailed, load
 from loadtest.durability import Plan, durability_figures
 from loadtest.entities import entity_figures
 from loadtest.event_reader import event_reader_figures
+from loadtest.figures.report import claims_curve, claims_source, missed, table, write_json
 from loadtest.in_process import claims_figures, isolation_figures, lock_table_figures
 from loadtest.mail import mail_figures
 from loadtest.references import EchoAsker, echo_server
-from loadtest.report import claims_curve, claims_source, missed, table, write_json
 from loadtest.server import ServerFailed, start_figures
 
 FULL = Plan(connections=64, rounds=2, seconds=5.0, reference_s=1.5)

@@ -11,7 +11,7 @@ import pytest
 import trio
 
 from loadtest.client import Connection, LoadFailed, Measured, request
-from loadtest.report import LINES, missed, table
+from loadtest.figures.report import LINES, missed, table
 from loadtest.workloads import demand_listed
 
 ROOT = Path(__file__).parents[2]

@@ -173,6 +173,14 @@ class Scenario(_Part, frozen=True, kw_only=True):
     faults: list[Fault] = []
     violation: Violation | None = None
 
+    def __post_init__(self) -> None:
+        """Refuse operations of other rounds: their figures are divided by references of the same round. Raises: ValueError."""
+        for operation in self.operations:
+            if not len(operation.per_round.p50) == len(operation.per_round.p99) == len(self.rounds):
+                raise ValueError(
+                    f"per_round of {operation.name!r} has one value for each of the {len(self.rounds)} rounds"
+                )
+
 
 class Report(_Part, frozen=True, kw_only=True):
     """What one run saw."""

@@ -95,6 +95,7 @@ def test_report_with_a_field_missing_is_refused() -> None:
         (("scenarios", 0, "operations", 0, "loop"), "half-open", "loop"),
         (("scenarios", 0, "operations", 0, "histogram", "counts"), [1], "one edge more"),
         (("scenarios", 0, "operations", 0, "timeline", "counts"), [1], "of one length"),
+        (("scenarios", 0, "operations", 0, "per_round", "p99"), [1.0], "each of the 3 rounds"),
         (("scenarios", 0, "operations", 0, "timeline", "bin_s"), 0, "longer than nothing"),
     ],
 )

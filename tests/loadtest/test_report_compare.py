@@ -1,0 +1,263 @@
+"""A run beside an earlier one: what moved is found, what only wavered is not, and nobody is told of a change of machine as
+one of the service."""
+
+import io
+from collections.abc import Callable
+
+import msgspec
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from rich.console import Console
+from sample_report import hostile_report, sample_report
+
+from loadtest.report.compare import Comparison, Finding, compare, print_comparison
+from loadtest.report.model import Measure, Report, Round, Scenario
+
+replace = msgspec.structs.replace
+RATES = st.lists(st.floats(min_value=1, max_value=1e6), min_size=2, max_size=5)
+
+
+@given(RATES)
+def test_run_beside_itself_is_within_the_noise(values: list[float]) -> None:
+    """Whatever the rounds are, a run has not changed against itself."""
+    report = _with_measure(values)
+
+    assert _outside(compare(report, report)) == []
+
+
+def test_whole_run_beside_itself_has_nothing_to_say() -> None:
+    """No figure is outside, no warning is given, nothing is missing, and everything is there."""
+    comparison = compare(sample_report(), sample_report())
+
+    assert _outside(comparison) == []
+    assert (comparison.warnings, comparison.only_now, comparison.only_earlier) == ([], [], [])
+    assert {row.scenario for row in comparison.figures} == {"unique", "contended", "push", "mixed"}
+    assert len(comparison.references) == 4
+
+
+def test_service_twice_as_slow_is_found() -> None:
+    """Rates, processor time and medians of all scenarios are worse; memory did not move."""
+    findings = _findings(compare(sample_report(slowness=2.0), sample_report()))
+
+    assert findings["unique", "rate"] is Finding.WORSE
+    assert findings["contended", "rate"] is Finding.WORSE
+    assert findings["mixed", "server CPU a request"] is Finding.WORSE
+    assert findings["unique", "reserve, open loop, p50"] is Finding.WORSE
+    assert findings["push", "receipt, 1,000 sockets, open loop, p99"] is Finding.WORSE
+    assert findings["unique", "server RSS"] is Finding.WITHIN
+    assert Finding.BETTER not in findings.values()
+
+
+def test_service_twice_as_fast_is_better() -> None:
+    """The other way round the same figures are better."""
+    findings = _findings(compare(sample_report(), sample_report(slowness=2.0)))
+
+    assert findings["unique", "rate"] is Finding.BETTER
+    assert findings["unique", "reserve, open loop, p50"] is Finding.BETTER
+    assert Finding.WORSE not in findings.values()
+
+
+@given(RATES, st.sampled_from(["more", "less"]))
+def test_figure_twice_as_bad_is_found_where_the_rounds_agree(values: list[float], better: str) -> None:
+    """Rounds within 20 % of each other are quiet enough to see a factor of two, in either direction."""
+    quiet = [100 + (value % 20) for value in values]
+    doubled = [2 * value for value in quiet]
+
+    [row] = compare(_with_measure(doubled, better), _with_measure(quiet, better)).outside
+
+    assert row.finding is (Finding.WORSE if better == "less" else Finding.BETTER)
+    assert row.change == pytest.approx(1.0)
+
+
+@given(RATES, RATES)
+def test_verdict_is_the_same_from_both_sides(one: list[float], other: list[float]) -> None:
+    """What is worse against the earlier run was better before; what is within the noise is so both ways."""
+    forth = compare(_with_measure(one), _with_measure(other)).outside
+    back = compare(_with_measure(other), _with_measure(one)).outside
+
+    opposite = {Finding.WORSE: Finding.BETTER, Finding.BETTER: Finding.WORSE}
+    assert [row.finding for row in forth] == [opposite[row.finding] for row in back]
+
+
+@pytest.mark.parametrize(
+    ("earlier", "now", "is_outside"),
+    [
+        ([100.0, 100.0, 100.0], [104.9, 104.9, 104.9], False),  # Below the floor.
+        ([100.0, 100.0, 100.0], [105.1, 105.1, 105.1], True),
+        ([95.0, 100.0, 105.0], [115.0, 120.0, 125.0], True),  # The spreads of 10 % and 8 % do not reach 20 %.
+        ([95.0, 100.0, 105.0], [113.0, 118.0, 123.0], False),
+        ([100.0, 100.0, 100.0], [60.0, 120.0, 130.0], False),  # One round far off: the noise is 58 %.
+        ([0.0, 0.0, 0.0], [0.0, 0.0, 0.0], False),
+        ([0.0, 0.0, 0.0], [3.0, 3.0, 3.0], True),  # Where there was nothing, there is something now.
+        ([0.0, 0.0, 2.0], [0.0, 3.0, 3.0], False),
+    ],
+)
+def test_noise_is_both_spreads_and_at_least_the_floor(earlier: list[float], now: list[float], is_outside: bool) -> None:
+    """The rule at its borders."""
+    assert bool(compare(_with_measure(now), _with_measure(earlier)).outside) == is_outside
+
+
+def test_slower_machine_is_no_finding() -> None:
+    """Half the speed in everything, the references too: the ratios stay, and the warning says that it was another machine."""
+    comparison = compare(_on_a_slower_machine(sample_report()), sample_report())
+
+    assert _outside(comparison) == []
+    assert any(warning.startswith("echo was 12,477 /s and is 6,239: ") for warning in comparison.warnings)
+
+
+def test_slower_service_is_found_on_a_faster_machine() -> None:
+    """Control of the above: the same absolute rates on a machine of half the speed are a service of twice the speed."""
+    findings = _findings(compare(sample_report(), _on_a_slower_machine(sample_report(slowness=0.5))))
+
+    assert findings["unique", "rate"] is Finding.WORSE
+
+
+def test_figure_that_is_neither_good_nor_bad_is_changed() -> None:
+    """A measure without a direction is named without a verdict."""
+    [row] = compare(_with_measure([5.0, 5.0], "none"), _with_measure([9.0, 9.0], "none")).outside
+
+    assert row.finding is Finding.CHANGED
+
+
+def test_missing_scenarios_and_figures_are_named() -> None:
+    """What only one side has is named, a whole scenario once."""
+    report = sample_report()
+    unique, contended, push, mixed = report.scenarios
+    fewer = replace(report, scenarios=[unique, replace(push, measures=push.measures[:1]), mixed])
+
+    comparison = compare(fewer, replace(report, scenarios=[contended, push, mixed]))
+
+    assert comparison.only_now == ["unique"]
+    assert comparison.only_earlier == ["contended", "push, memory of an idle socket (KiB)"]
+
+
+@pytest.mark.parametrize(
+    ("change", "warning"),
+    [
+        (lambda report: replace(report, seed=8), "seed was 8 and is 7: other paths"),
+        (lambda report: replace(report, quick=True), "extent was quick and is full: a quick run"),
+        (lambda report: replace(report, machine=replace(report.machine, cores=8)), "number of cores was 8 and is 2: "),
+        (lambda report: replace(report, machine=replace(report.machine, cpu="other")), "processor was other and is "),
+        (lambda report: replace(report, machine=replace(report.machine, disk="tmpfs")), "disk was tmpfs and is ext4: "),
+        (lambda report: replace(report, url="http://h:1"), "service asked was http://h:1 and is its own: "),
+        (lambda report: replace(report, options={**report.options, "rounds": 5}), "option rounds was 5 and is 3: "),
+        (lambda report: replace(report, options={}), "option connections was not given and is 64: "),
+    ],
+)
+def test_runs_that_differ_in_what_was_asked_are_compared_with_a_warning(
+    change: Callable[[Report], Report], warning: str
+) -> None:
+    """Each difference is said with the reason why figures may differ for it; the figures are compared all the same."""
+    comparison = compare(sample_report(), change(sample_report()))
+
+    assert [each for each in comparison.warnings if each.startswith(warning)]
+    assert comparison.figures
+
+
+def test_other_version_of_the_service_is_no_warning() -> None:
+    """That is what one compares for."""
+    report = sample_report()
+
+    assert compare(report, replace(report, service=replace(report.service, version="0.0.9"))).warnings == []
+
+
+def test_single_round_is_said() -> None:
+    """The range of one round is 0, which is no lack of noise."""
+    warnings = compare(_with_measure([1.0], rounds=1), _with_measure([1.0], rounds=1)).warnings
+
+    assert [warning for warning in warnings if "single round" in warning]
+
+
+def test_run_without_an_echo_is_compared_as_measured() -> None:
+    """Without a reference the rates stand as they are, and are not laid beside ratios."""
+    bare = _without_references(sample_report())
+
+    comparison = compare(_without_references(sample_report(slowness=2.0)), bare)
+
+    [rate] = [row for row in comparison.figures if (row.scenario, row.name) == ("unique", "rate")]
+    assert (rate.unit, rate.finding) == ("/s", Finding.WORSE)
+    assert "unique, rate (/s)" in compare(bare, sample_report()).only_now
+
+
+def test_printed_comparison_ends_with_what_is_outside() -> None:
+    """The last line counts, and each figure outside the noise stands above it with both values, the change and the noise."""
+    lines = _printed(compare(sample_report(slowness=2.0), sample_report())).splitlines()
+
+    worse = [line for line in lines if line.startswith("worse: ")]
+    assert lines[-1].endswith(f"outside the noise: 0 better, {len(worse)} worse, 0 changed")
+    assert "worse: unique, rate: 0.331 -> 0.165 x echo (-50.0 %, noise 5 %)" in worse
+    assert lines[-1 - len(worse) : -1] == worse
+
+
+def test_printed_comparison_obeys_no_text() -> None:
+    """Names of an earlier report come from a file: they clear no screen."""
+    assert "\x1b" not in _printed(compare(hostile_report(), sample_report()))
+    assert "\x1b" not in _printed(compare(sample_report(), hostile_report()))
+
+
+def _findings(comparison: Comparison) -> dict[tuple[str, str], Finding]:
+    return {(row.scenario, row.name): row.finding for row in comparison.figures}
+
+
+def _outside(comparison: Comparison) -> list[tuple[str, str]]:
+    """Return names alone: pytest takes minutes to lay whole comparisons beside each other."""
+    return [(row.scenario, row.name) for row in comparison.outside]
+
+
+def _with_measure(values: list[float], better: str = "more", rounds: int = 2) -> Report:
+    """Return a report of one scenario with one measure."""
+    measure = msgspec.convert({"name": "m", "unit": "x", "values": values, "better": better}, Measure)
+    plain = [Round(seconds=1, requests=1, per_s=1) for _ in range(rounds)]
+    return replace(
+        sample_report(), scenarios=[Scenario(name="s", title="", rounds=plain, operations=[], measures=[measure])]
+    )
+
+
+def _on_a_slower_machine(report: Report) -> Report:
+    """Return the same run on a machine of half the speed: everything that takes time takes twice as long."""
+    return replace(report, scenarios=[_slower(scenario) for scenario in report.scenarios])
+
+
+def _slower(scenario: Scenario) -> Scenario:
+    rounds = [
+        replace(
+            each,
+            per_s=each.per_s / 2,
+            echo_per_s=each.echo_per_s / 2,
+            commits_per_s=each.commits_per_s / 2,
+            commit_ms=each.commit_ms * 2,
+            server_cpu_us=each.server_cpu_us * 2,
+        )
+        for each in scenario.rounds
+    ]
+    operations = [
+        replace(
+            each,
+            per_round=replace(
+                each.per_round,
+                p50=[value and value * 2 for value in each.per_round.p50],
+                p99=[value and value * 2 for value in each.per_round.p99],
+            ),
+        )
+        for each in scenario.operations
+    ]
+    return replace(scenario, rounds=rounds, operations=operations)
+
+
+def _without_references(report: Report) -> Report:
+    return replace(
+        report,
+        scenarios=[
+            replace(
+                scenario, rounds=[Round(seconds=each.seconds, requests=1, per_s=each.per_s) for each in scenario.rounds]
+            )
+            for scenario in report.scenarios
+        ],
+    )
+
+
+def _printed(comparison: Comparison) -> str:
+    out = io.StringIO()
+    print_comparison(comparison, Console(file=out))
+    return out.getvalue()

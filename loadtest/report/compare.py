@@ -108,7 +108,8 @@ def print_comparison(comparison: Comparison, console: Console) -> None:
         table = new_table(title, [*columns, ("change", True), ("noise", True), ("", False)])
         for row in rows:
             add_row(table, *cells(row))
-        print_table(console, table)
+        if rows:
+            print_table(console, table)
     if comparison.only_now:
         say(console, f"only in this run: {'; '.join(comparison.only_now)}")
     if comparison.only_earlier:

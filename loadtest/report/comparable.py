@@ -1,8 +1,8 @@
 """The figures of a run that can be laid beside another run's: each a value a round, as a ratio to that round's reference.
 
-A rate is a share of the echo's. Processor time and latencies are counted in echoes: how many of them the same machine
-answered in that time, in the same minute. Memory has no reference, and measures have none either, for nobody here knows
-what they depend on. Where a run has no echo, its figures are as measured.
+A rate is a share of the echo's. Times are counted in echoes: how many of them the same machine answered in that time, in
+the same minute. A measure is treated as what its unit says; memory, counts and ratios stand as they are. Where a run has
+no echo, or a measure has values for some rounds only, they are as measured.
 """
 
 from collections.abc import Iterator, Sequence
@@ -17,6 +17,8 @@ FLOOR: Final = 0.05
 P50_FLOOR: Final = 0.10
 P99_FLOOR: Final = 0.20
 """Of latencies: what waits in a queue varies more than what leaves it, and a tail is few samples (a guess, revisit)."""
+
+UNITS_A_SECOND: Final = {"s": 1.0, "ms": 1e3, "us": 1e6}
 
 Better = Literal["more", "less", "none"]
 
@@ -56,37 +58,32 @@ def references_of(report: Report) -> list[Figure]:
 
 
 def _of_scenario(scenario: Scenario) -> Iterator[Figure]:
-    rounds, name = scenario.rounds, scenario.name
+    rounds = scenario.rounds
     if is_capacity(scenario):
-        if _has_echo(scenario):
-            shares = [each.per_s / each.echo_per_s for each in rounds if each.echo_per_s > 0]
-            yield Figure(name, "rate", "x echo", shares, "more")
-        else:
-            yield Figure(name, "rate", "/s", [each.per_s for each in rounds], "more")
+        yield _as_ratio(scenario, "rate", "/s", [each.per_s for each in rounds], "more")
     cpu_us = [each.server_cpu_us or None for each in rounds]
-    yield _time(scenario, "server CPU a request", "us", cpu_us, FLOOR)
-    rss_mb = [each.server_rss_mb for each in rounds if each.server_rss_mb > 0]
-    yield Figure(name, "server RSS", "MB", rss_mb, "less")
+    yield _as_ratio(scenario, "server CPU a request", "us", cpu_us, "less")
+    rss_mb = [each.server_rss_mb or None for each in rounds]
+    yield _as_ratio(scenario, "server RSS", "MB", rss_mb, "less")
     for operation in shown_operations(scenario):
         label = f"{operation.name}, {operation.loop} loop"
-        yield _time(scenario, f"{label}, p50", "ms", operation.per_round.p50, P50_FLOOR)
-        yield _time(scenario, f"{label}, p99", "ms", operation.per_round.p99, P99_FLOOR)
+        yield _as_ratio(scenario, f"{label}, p50", "ms", operation.per_round.p50, "less", P50_FLOOR)
+        yield _as_ratio(scenario, f"{label}, p99", "ms", operation.per_round.p99, "less", P99_FLOOR)
     for measure in scenario.measures:
-        yield Figure(name, measure.name, measure.unit, measure.values, measure.better)
+        floor = P50_FLOOR if measure.unit in UNITS_A_SECOND else FLOOR
+        yield _as_ratio(scenario, measure.name, measure.unit, measure.values, measure.better, floor)
 
 
-def _time(scenario: Scenario, name: str, unit: str, values: Sequence[float | None], floor: float) -> Figure:
-    """Return a time in echoes, or as measured where there was no echo. A round without a value is left out."""
-    if not _has_echo(scenario):
-        return Figure(scenario.name, name, unit, [each for each in values if each is not None], "less", floor)
-    per_s = {"ms": 1e3, "us": 1e6}[unit]
-    echoes = [
-        value * each.echo_per_s / per_s
-        for value, each in zip(values, scenario.rounds, strict=True)
-        if value is not None and each.echo_per_s > 0
-    ]
-    return Figure(scenario.name, name, "echoes", echoes, "less", floor)
-
-
-def _has_echo(scenario: Scenario) -> bool:
-    return any(each.echo_per_s > 0 for each in scenario.rounds)
+def _as_ratio(
+    scenario: Scenario, name: str, unit: str, values: Sequence[float | None], better: Better, floor: float = FLOOR
+) -> Figure:
+    """Return a figure in its ratio to the echo, where it has one. A round without a value is left out."""
+    echoes_per_s = [each.echo_per_s for each in scenario.rounds]
+    pairs = [(value, echo) for value, echo in zip(values, echoes_per_s, strict=False) if value is not None and echo > 0]
+    if len(values) == len(echoes_per_s) and pairs:
+        if unit == "/s":
+            return Figure(scenario.name, name, "x echo", [value / echo for value, echo in pairs], better, floor)
+        if unit in UNITS_A_SECOND:
+            echoes = [value * echo / UNITS_A_SECOND[unit] for value, echo in pairs]
+            return Figure(scenario.name, name, "echoes", echoes, better, floor)
+    return Figure(scenario.name, name, unit, [value for value in values if value is not None], better, floor)

@@ -181,7 +181,7 @@ def _single_rounds(report: Report, earlier: Report) -> list[str]:
 def _drifts(references: Iterable[Compared]) -> list[str]:
     return [
         f"{each.name} was {number(each.earlier.median)} {each.unit} and is {number(each.now.median)}: "
-        "it was another machine, or a busier one; ratios allow for that, measures and memory do not."
+        "it was another machine, or a busier one; ratios to the echo allow for that, other figures do not."
         for each in references
         if each.change is not None and max(1 + each.change, 1 / (1 + each.change)) > 1 + DRIFT
     ]

@@ -58,7 +58,7 @@ def render(report: Report, earlier: Report | None = None) -> str:
             *(element("script", _as_script(script)) for script in scripts),
         )
     )
-    page = element("html", element("head", head), "\n", element("body", body), lang="en")
+    page = element("html", joined((element("head", head), element("body", body))), lang="en")
     return f"<!DOCTYPE html>\n{page.text}\n"
 
 

@@ -136,4 +136,5 @@ def _operation(scenario: Scenario, operation: Operation) -> Sequence[Content]:
     latency = operation.latency_ms
     p50, p99 = (number(latency.p50), number(latency.p99)) if operation.count else (ABSENT, ABSENT)
     refused = counted(summary.unsuccessful(scenario, operation.name))
-    return (f"\u2003{shortened(operation.name)}{closed}", offered, "", "", p50, p99, "", "", refused)
+    name = element("span", f"{shortened(operation.name)}{closed}", class_="part")
+    return (name, offered, "", "", p50, p99, "", "", refused)

@@ -11,6 +11,7 @@ from hypothesis import strategies as st
 from rich.console import Console
 from sample_report import hostile_report, sample_report
 
+from loadtest.report.comparable import figures_of
 from loadtest.report.compare import Comparison, Finding, compare, print_comparison
 from loadtest.report.model import Measure, Report, Round, Scenario
 
@@ -111,6 +112,33 @@ def test_slower_service_is_found_on_a_faster_machine() -> None:
     findings = _findings(compare(sample_report(), _on_a_slower_machine(sample_report(slowness=0.5))))
 
     assert findings["unique", "rate"] is Finding.WORSE
+
+
+@pytest.mark.parametrize(
+    ("unit", "values", "expected"),
+    [
+        ("/s", [300.0, 150.0], ("x echo", 0.3)),  # The echo makes 1,000 a second in the first round, 500 in the second.
+        ("ms", [4.0, 8.0], ("echoes", 4.0)),
+        ("us", [4000.0, 8000.0], ("echoes", 4.0)),
+        ("s", [1.0, 2.0], ("echoes", 1000.0)),
+        ("KiB", [17.0, 19.0], ("KiB", 18.0)),
+        ("", [0.25, 0.75], ("", 0.5)),
+        ("/s", [300.0], ("/s", 300.0)),  # Which round it is of is not known.
+        ("ms", [-1.0, -2.0], ("echoes", -1.0)),
+    ],
+)
+def test_measure_is_a_ratio_where_its_unit_has_a_reference(
+    unit: str, values: list[float], expected: tuple[str, float]
+) -> None:
+    """Rates and times are divided by the echo of their own round; sizes, shares and counts stand as they are."""
+    echoes = [Round(seconds=1, requests=1, per_s=1, echo_per_s=echo) for echo in (1000, 500)]
+    measure = Measure(name="m", unit=unit, values=values)
+    scenario = Scenario(name="s", title="", rounds=echoes, operations=[], measures=[measure])
+
+    [found] = [each for each in figures_of(replace(sample_report(), scenarios=[scenario])) if each.name == "m"]
+
+    assert found.unit == expected[0]
+    assert sum(found.values) / len(found.values) == pytest.approx(expected[1])
 
 
 def test_figure_that_is_neither_good_nor_bad_is_changed() -> None:
@@ -242,7 +270,11 @@ def _slower(scenario: Scenario) -> Scenario:
         )
         for each in scenario.operations
     ]
-    return replace(scenario, rounds=rounds, operations=operations)
+    measures = [
+        replace(each, values=[value * 2 for value in each.values]) if each.unit == "ms" else each
+        for each in scenario.measures
+    ]
+    return replace(scenario, rounds=rounds, operations=operations, measures=measures)
 
 
 def _without_references(report: Report) -> Report:

@@ -115,6 +115,20 @@ def test_texts_in_pictures_have_no_tags() -> None:
     assert [text for text in texts if "<" in text] == []
 
 
+def test_page_has_no_text_of_ours_spelled_out() -> None:
+    """What is not from outside is plain: no line feed or space of the page itself is shown as an escape."""
+    plain = _page("plain")
+
+    assert [
+        each.tag for each in plain.elements if each.tag not in {"script", "body", "html"} and "\\" in each.text
+    ] == []
+    assert "unique" in plain.texts("th")
+    assert "reserve" in plain.texts("th")
+    assert (
+        plain.all("html")[0].text.replace(plain.texts("body")[0], "").replace(plain.texts("head")[0], "").strip() == ""
+    )
+
+
 def test_data_cannot_end_its_element() -> None:
     """What stands in the page as JSON has no `<`, and is what it was when it is read."""
     hostile = {"a": ["</script><!--<script>", 1.5]}

@@ -18,7 +18,7 @@ P50_FLOOR: Final = 0.10
 P99_FLOOR: Final = 0.20
 """Of latencies: what waits in a queue varies more than what leaves it, and a tail is few samples (a guess, revisit)."""
 
-UNITS_A_SECOND: Final = {"s": 1.0, "ms": 1e3, "us": 1e6}
+_TIMES: Final = frozenset({"s", "ms", "us"})
 
 Better = Literal["more", "less", "none"]
 
@@ -33,6 +33,8 @@ class Figure:
     values: Sequence[float]
     better: Better
     floor: float = FLOOR
+    references: Sequence[Sequence[float]] = ()
+    """What it hangs on: the rounds' values of each reference. Where one moved between two runs, so may the figure."""
 
 
 def figures_of(report: Report) -> list[Figure]:
@@ -70,7 +72,7 @@ def _of_scenario(scenario: Scenario) -> Iterator[Figure]:
         yield _as_ratio(scenario, f"{label}, p50", "ms", operation.per_round.p50, "less", P50_FLOOR)
         yield _as_ratio(scenario, f"{label}, p99", "ms", operation.per_round.p99, "less", P99_FLOOR)
     for measure in scenario.measures:
-        floor = P50_FLOOR if measure.unit in UNITS_A_SECOND else FLOOR
+        floor = P50_FLOOR if measure.unit in _TIMES else FLOOR
         yield _as_ratio(scenario, measure.name, measure.unit, measure.values, measure.better, floor)
 
 
@@ -78,12 +80,29 @@ def _as_ratio(
     scenario: Scenario, name: str, unit: str, values: Sequence[float | None], better: Better, floor: float = FLOOR
 ) -> Figure:
     """Return a figure in its ratio to the echo, where it has one. A round without a value is left out."""
-    echoes_per_s = [each.echo_per_s for each in scenario.rounds]
-    pairs = [(value, echo) for value, echo in zip(values, echoes_per_s, strict=False) if value is not None and echo > 0]
-    if len(values) == len(echoes_per_s) and pairs:
-        if unit == "/s":
-            return Figure(scenario.name, name, "x echo", [value / echo for value, echo in pairs], better, floor)
-        if unit in UNITS_A_SECOND:
-            echoes = [value * echo / UNITS_A_SECOND[unit] for value, echo in pairs]
-            return Figure(scenario.name, name, "echoes", echoes, better, floor)
-    return Figure(scenario.name, name, unit, [value for value in values if value is not None], better, floor)
+    pairs = [
+        (value, each)
+        for value, each in zip(values, scenario.rounds, strict=False)
+        if value is not None and each.echo_per_s
+    ]
+    if len(values) != len(scenario.rounds) or not pairs:
+        return Figure(scenario.name, name, unit, [value for value in values if value is not None], better, floor)
+    plain = [value for value, _ in pairs]
+    echoes_per_s = [each.echo_per_s for _, each in pairs]
+    commits_ms = [each.commit_ms for _, each in pairs if each.commit_ms]
+    match unit:
+        case "/s":
+            shares = [value / each.echo_per_s for value, each in pairs]
+            return Figure(scenario.name, name, "x echo", shares, better, floor, [echoes_per_s])
+        case "us":
+            echoes = [value * each.echo_per_s / 1e6 for value, each in pairs]
+            return Figure(scenario.name, name, "echoes", echoes, better, floor, [echoes_per_s])
+        case "ms" | "s":
+            second = 1e3 if unit == "ms" else 1.0
+            echoes = [value * each.echo_per_s / second for value, each in pairs]
+            # What somebody waits for is also the disk, where it is a write.
+            return Figure(scenario.name, name, "echoes", echoes, better, floor, [echoes_per_s, commits_ms])
+        case "x":
+            return Figure(scenario.name, name, unit, plain, better, floor, [echoes_per_s])
+        case _:
+            return Figure(scenario.name, name, unit, plain, better, floor)

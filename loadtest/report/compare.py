@@ -1,21 +1,28 @@
 """A run beside an earlier one, and what of it is outside the noise.
 
 The rule. A figure is the median over its rounds; its spread is their range (greatest less least), as a share of the
-median. The noise of a comparison is the sum of both spreads, and at least the figure's floor. A figure is outside the
-noise where the greater of the two medians is more than (1 + noise) times the lesser: the verdict is the same whichever
-run is called the earlier one, and a run beside itself is never outside.
+median. The noise of a comparison is the greatest of
+- the sum of both runs' spreads,
+- the figure's floor, three times that where a run has a single value, whose range of 0 says nothing,
+- how far the references moved between the two runs that the figure hangs on: the echo, and for latencies the disk.
+A figure is outside the noise where the greater of the two medians is more than (1 + noise) times the lesser: the verdict
+is the same whichever run is called the earlier one, and a run beside itself is never outside.
 
 Why the sum: with rounds of equal normal noise and no difference, |median - median| exceeds the sum of the ranges in 1.4 %
 of the comparisons with three rounds, and in 13 % with two; the root of the sum of their squares in 3.6 % and in 19 %
 (40,000 draws each). Why a floor: the range of two or three rounds is often small by chance, and it does not see what
-differs between two processes. With rounds that vary by 2 % and a floor of 5 %, 0.1 % and 0.8 % are left.
+differs between two processes. With rounds that vary by 2 % and a floor of 5 %, 0.1 % and 0.8 % are left. Why the references: a
+machine that is three times slower, or has other work, is not so by one factor for all that it does. Two runs of one
+program on a busy machine, between which the echo fell to a third, had ratios to it that differed by two to four.
 
-So a figure whose rounds disagree by half can double unseen: its noise stands beside it.
+So a figure whose rounds disagree by half can double unseen, and so can every ratio beside a run of a machine half as fast:
+the noise stands beside each change.
 """
 
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from enum import StrEnum
+from statistics import median
 from typing import Final
 
 from rich.console import Console
@@ -29,6 +36,9 @@ from loadtest.report.table import add_row, new_table, print_table, say
 
 DRIFT: Final = 0.10
 """How far the median of a reference moves before it is said: the references are the mean of many rounds (a guess, revisit)."""
+
+SINGLE: Final = 3
+"""How many floors a figure of a single value has for noise (a guess, revisit)."""
 
 
 class Finding(StrEnum):
@@ -91,7 +101,7 @@ def compare(report: Report, earlier: Report) -> Comparison:
     ]
     return Comparison(
         earlier_started_at=earlier.started_at,
-        warnings=[*differences(report, earlier), *_single_rounds(report, earlier), *_drifts(references)],
+        warnings=[*differences(report, earlier), *_drifts(references)],
         references=references,
         figures=[_compared(now[key], then[key]) for key in now if key in then],
         only_now=_only(now | now_references, then | then_references),
@@ -131,7 +141,7 @@ def cells(row: Compared) -> tuple[str, ...]:
 def _compared(now: Figure, earlier: Figure) -> Compared:
     after, before = spread(now.values), spread(earlier.values)
     less, more = sorted((after.median, before.median))
-    change, noise = None, now.floor
+    change, noise = None, _least_noise(now, earlier)
     if less > 0:
         change = after.median / before.median - 1
         noise = max(noise, after.noise / after.median + before.noise / before.median)
@@ -141,6 +151,23 @@ def _compared(now: Figure, earlier: Figure) -> Compared:
         is_outside = more - less > after.noise + before.noise
     finding = _finding(now.better, is_more=after.median > before.median) if is_outside else Finding.WITHIN
     return Compared(now.scenario, now.name, now.unit, before, after, change, noise, finding)
+
+
+def _least_noise(now: Figure, earlier: Figure) -> float:
+    """Return what is noise whatever the rounds say."""
+    is_single = min(len(now.values), len(earlier.values)) == 1
+    floor = max(now.floor, earlier.floor) * (SINGLE if is_single else 1)
+    drifts = [
+        _factor(median(after), median(before))
+        for after, before in zip(now.references, earlier.references, strict=False)
+        if after and before
+    ]
+    return max(floor, *(factor - 1 for factor in drifts), 0.0)
+
+
+def _factor(one: float, other: float) -> float:
+    """Return how many times the lesser the greater is; both are above 0."""
+    return max(one / other, other / one)
 
 
 def _finding(better: Better, *, is_more: bool) -> Finding:
@@ -168,20 +195,10 @@ def _only(these: dict[_Key, Figure], others: dict[_Key, Figure]) -> list[str]:
     return list(found)
 
 
-def _single_rounds(report: Report, earlier: Report) -> list[str]:
-    """Say where a range of one value would look like no noise at all."""
-    fewest = min((len(scenario.rounds) for each in (report, earlier) for scenario in each.scenarios), default=0)
-    return (
-        ["one of the runs has a single round: its noise is unknown, and only the floor stands in."]
-        if fewest == 1
-        else []
-    )
-
-
 def _drifts(references: Iterable[Compared]) -> list[str]:
     return [
-        f"{each.name} was {number(each.earlier.median)} {each.unit} and is {number(each.now.median)}: "
-        "it was another machine, or a busier one; ratios to the echo allow for that, other figures do not."
+        f"{each.name}: {number(each.earlier.median)} {each.unit} then, {number(each.now.median)} now; it was another machine "
+        "or a busier one, and the noise of what hangs on it is at least as wide."
         for each in references
-        if each.change is not None and max(1 + each.change, 1 / (1 + each.change)) > 1 + DRIFT
+        if _factor(each.now.median, each.earlier.median) > 1 + DRIFT
     ]

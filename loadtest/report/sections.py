@@ -66,7 +66,12 @@ def comparison(found: Comparison) -> Markup:
     if found.warnings:
         parts += [element("p", badge("Beware", "unsure"), ", for the runs differ:"), bullets(found.warnings)]
     if found.outside:
-        parts.append(_compared("Outside the noise: by more than the rounds of both runs vary together.", found.outside))
+        parts.append(
+            _compared(
+                "Outside the noise, which is as wide as the rounds of both runs and their references moved.",
+                found.outside,
+            )
+        )
     for where, names in (("this run", found.only_now), ("the earlier run", found.only_earlier)):
         if names:
             parts += [element("p", f"Only in {where}:"), bullets(names)]

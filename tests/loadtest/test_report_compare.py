@@ -104,14 +104,46 @@ def test_slower_machine_is_no_finding() -> None:
     comparison = compare(_on_a_slower_machine(sample_report()), sample_report())
 
     assert _outside(comparison) == []
-    assert any(warning.startswith("echo was 12,477 /s and is 6,239: ") for warning in comparison.warnings)
+    assert any(warning.startswith("echo: 12,477 /s then, 6,239 now; ") for warning in comparison.warnings)
+    [rate] = [row for row in comparison.figures if (row.scenario, row.name) == ("unique", "rate")]
+    assert rate.change == pytest.approx(0)
 
 
-def test_slower_service_is_found_on_a_faster_machine() -> None:
-    """Control of the above: the same absolute rates on a machine of half the speed are a service of twice the speed."""
-    findings = _findings(compare(sample_report(), _on_a_slower_machine(sample_report(slowness=0.5))))
+def test_ratio_is_no_sharper_than_the_echo_is_steady() -> None:
+    """Beside a machine half as fast a service twice as slow cannot be told from it, and one five times as slow can."""
+    slower_machine = _on_a_slower_machine(sample_report())
 
+    assert _findings(compare(sample_report(slowness=1.9), slower_machine))["unique", "rate"] is Finding.WITHIN
+    assert _findings(compare(sample_report(slowness=5.0), slower_machine))["unique", "rate"] is Finding.WORSE
+
+
+def test_latency_is_no_sharper_than_the_disk_is_steady() -> None:
+    """Beside a disk that took twice as long, a latency twice as long may be the disk's, and a rate is as sharp as before."""
+    report = sample_report()
+    slow_disk = replace(
+        report,
+        scenarios=[
+            replace(each, rounds=[replace(one, commit_ms=one.commit_ms / 2) for one in each.rounds])
+            for each in report.scenarios
+        ],
+    )
+
+    findings = _findings(compare(sample_report(slowness=1.9), slow_disk))
+
+    assert findings["unique", "reserve, open loop, p50"] is Finding.WITHIN
     assert findings["unique", "rate"] is Finding.WORSE
+
+
+def test_memory_does_not_depend_on_the_echo() -> None:
+    """What is no ratio to the echo is as sharp as its rounds are, however fast the machine was."""
+    report = sample_report()
+    grown = [
+        replace(each, rounds=[replace(one, server_rss_mb=90.0) for one in each.rounds]) for each in report.scenarios
+    ]
+
+    found = _findings(compare(replace(report, scenarios=grown), _on_a_slower_machine(report)))
+
+    assert found["unique", "server RSS"] is Finding.WORSE
 
 
 @pytest.mark.parametrize(
@@ -190,11 +222,13 @@ def test_other_version_of_the_service_is_no_warning() -> None:
     assert compare(report, replace(report, service=replace(report.service, version="0.0.9"))).warnings == []
 
 
-def test_single_round_is_said() -> None:
-    """The range of one round is 0, which is no lack of noise."""
-    warnings = compare(_with_measure([1.0], rounds=1), _with_measure([1.0], rounds=1)).warnings
+def test_single_value_is_given_more_noise() -> None:
+    """The range of one value is 0, which is no lack of noise: three floors stand in for it."""
+    earlier = _with_measure([100.0], rounds=1)
 
-    assert [warning for warning in warnings if "single round" in warning]
+    assert _outside(compare(_with_measure([114.0], rounds=1), earlier)) == []
+    assert _outside(compare(_with_measure([116.0], rounds=1), earlier)) == [("s", "m")]
+    assert _outside(compare(_with_measure([114.0, 114.0]), earlier)) == []
 
 
 def test_run_without_an_echo_is_compared_as_measured() -> None:

@@ -93,6 +93,7 @@ def test_quick_run_reports_two_scenarios(tmp_path: Path) -> None:
     code = main([*words, "--directory", str(tmp_path)])
 
     report = model.read(tmp_path / "loadtest-report.json")
+    assert "unique" in (tmp_path / "loadtest-report.html").read_text(encoding="utf-8")
     assert code == 0
     assert [each.name for each in report.scenarios] == ["unique", "contended"]
     for scenario in report.scenarios:
@@ -106,6 +107,44 @@ def test_quick_run_reports_two_scenarios(tmp_path: Path) -> None:
         assert {operation.loop for operation in scenario.operations} == {"open", "closed"}
         assert all(target.is_met is not None for target in scenario.targets)
     assert {path.name for path in tmp_path.iterdir()} <= {"loadtest-report.json", "loadtest-report.html"}
+
+
+def test_run_is_held_against_an_earlier_one(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    """What a run wrote can be named in the next one, which says what was found beside it."""
+    words = [
+        "contended",
+        "--quick",
+        "--rounds",
+        "1",
+        "--seconds",
+        "0.3",
+        "--connections",
+        "11",
+        "--directory",
+        str(tmp_path),
+    ]
+    assert main([*words, "--json", str(tmp_path / "before.json")]) == 0
+    capsys.readouterr()
+
+    assert main([*words, "--compare", str(tmp_path / "before.json"), "--html", str(tmp_path / "both.html")]) == 0
+
+    assert "outside the noise" in capsys.readouterr().out
+    assert "outside the noise" in (tmp_path / "both.html").read_text(encoding="utf-8")
+
+
+@pytest.mark.parametrize("content", [None, "{}", "no JSON"])
+def test_run_beside_what_is_no_report_is_refused_at_once(
+    content: str | None, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Before anything has been measured, with what to give instead."""
+    if content is not None:
+        (tmp_path / "before.json").write_text(content, encoding="utf-8")
+
+    with pytest.raises(SystemExit) as ended:
+        main(["--directory", str(tmp_path), "--compare", str(tmp_path / "before.json")])
+
+    assert ended.value.code == 2
+    assert "before.json" in capsys.readouterr().err
 
 
 def test_killed_service_keeps_its_promises(tmp_path: Path) -> None:

@@ -6,16 +6,15 @@ makes one object of it, calls `prepare` once, `load` once a round and `verify` o
 
 import random
 import time
-from collections.abc import Coroutine, Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
+from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
-import trio
-
-from loadtest.engine.connection import Connection, LoadFailed, connect, request
+from loadtest.engine.connection import Connection, connect, request
 from loadtest.engine.processes import cpu_s, rss_mb
-from loadtest.promises.history import History, Violation
+from loadtest.engine.tasks import together
+from loadtest.promises.history import History
 from loadtest.report.model import Measure
 
 if TYPE_CHECKING:
@@ -131,7 +130,7 @@ class Site:
 
     def measure(self, name: str, value: float, unit: str, better: Literal["more", "less", "none"] = "none") -> None:
         """Note a figure of this round; the report shows the median of the rounds."""
-        self.measures.setdefault(name, Measure(name, unit, [], better)).values.append(value)
+        self.measures.setdefault(name, Measure(name=name, unit=unit, values=[], better=better)).values.append(value)
 
     def service_cpu_s(self) -> float:
         """Return the processor time that the service has used so far; 0 where it is not ours."""
@@ -180,26 +179,6 @@ class Site:
                     return found
         finally:
             connection.close()
-
-
-async def together(
-    jobs: Iterable[Coroutine[Any, Any, None]],
-) -> None:  # Any: what a coroutine takes is nobody's business.
-    """Run them at the same time; the first that fails ends all, and its error is raised as it is."""
-    failures: list[Exception] = []
-    async with trio.open_nursery() as nursery:
-
-        async def run(job: Coroutine[Any, Any, None]) -> None:  # Any: as above.
-            try:
-                await job
-            except (LoadFailed, Violation) as failed:
-                failures.append(failed)
-                nursery.cancel_scope.cancel()
-
-        for job in jobs:
-            nursery.start_soon(run, job)
-    if failures:
-        raise failures[0]
 
 
 def spread(total: int, parts: int) -> Iterator[range]:

@@ -3,6 +3,7 @@
 from collections.abc import AsyncIterator, Sequence
 from contextlib import asynccontextmanager
 from functools import partial
+from itertools import pairwise
 from pathlib import Path
 
 import pytest
@@ -62,7 +63,7 @@ def test_frames_are_the_same_however_the_bytes_are_split(conversation: Sent, cut
     places = sorted({0, len(sent), *(min(cut, len(sent)) for cut in cuts)})
     frames = Frames()
 
-    found = [each for begin, end in zip(places, places[1:], strict=False) for each in frames.feed(sent[begin:end])]
+    found = [each for begin, end in pairwise(places) for each in frames.feed(sent[begin:end])]
 
     assert found == expected
 

@@ -22,9 +22,10 @@ from typing import Final
 
 from loadtest.engine.site import Scenario
 from loadtest.scenarios.contended import Contended
+from loadtest.scenarios.inbox import Inbox
 from loadtest.scenarios.messages import Messages
 from loadtest.scenarios.push import Push
 from loadtest.scenarios.unique import Unique
 
-SCENARIOS: Final[dict[str, type[Scenario]]] = {each.name: each for each in (Unique, Contended, Messages, Push)}
+SCENARIOS: Final[dict[str, type[Scenario]]] = {each.name: each for each in (Unique, Contended, Messages, Inbox, Push)}
 """By the name that they have on the command line."""

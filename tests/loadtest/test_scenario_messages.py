@@ -7,9 +7,11 @@ import pytest
 from server_process import ServerProcess
 from tiny_runs import demand_measured, tiny_run
 
+from loadtest.engine.connection import Answer
+from loadtest.engine.site import Site
 from loadtest.promises.history import History, Violation
 from loadtest.promises.inboxes import Inboxes, Row
-from loadtest.scenarios.messages import SIZES, Messages
+from loadtest.scenarios.messages import SIZES, Messages, Writer
 
 Listed = dict[str, list[Row]]
 
@@ -145,3 +147,25 @@ def test_messages_finds_nothing_wrong_with_the_service(server: ServerProcess, tm
     seen = {(each.name, each.loop) for each in samples.operations()}
     assert seen == {(f"send to {size}", loop) for size in SIZES for loop in ("open", "closed")}
     assert {status for each in samples.operations() for status in each.statuses} == {"200"}
+    stored = sum(each.count * int(each.name.removeprefix("send to ")) for each in samples.operations())
+    assert site.watch.checked()[Inboxes.promise] >= stored, "each answer is of a message of its own"
+
+
+def test_writer_sends_again_what_has_no_answer(tmp_path: Path) -> None:
+    """The same bytes, under the same id, until there is an answer; then the next message."""
+    site = Site(port=1, seed=7, is_quick=True, directory=tmp_path)
+    writer = Writer(site, 0, 10, [f"reader-{number}" for number in range(20)], Inboxes(History()))
+    stored = Answer(200, b'{"message_id": "x", "cursor": 5}', b"")
+    unknown = Answer(503, b'{"error": "outcome_unknown"}', b"")
+
+    first = writer.ask()
+    writer.lose(0, 1)
+    second = writer.ask()
+    writer.take(unknown, 1, 2)
+    third = writer.ask()
+    writer.take(stored, 2, 3)
+    fourth = writer.ask()
+
+    assert first == second == third
+    assert fourth != first
+    assert b'"bcc":["reader-' in first[1]

@@ -44,8 +44,9 @@ class Frames:
             if length >= 126:
                 if length & _MASKED:
                     raise LoadFailed(f"the service masked a frame: {data[at : at + 16]!r}")
-                # Where the head itself is cut, `begin` is beyond what there is, whatever the length seems to be.
                 begin = at + (4 if length == 126 else 10)
+                if begin > have:
+                    break
                 length = int.from_bytes(data[at + 2 : begin], "big")
             end = begin + length
             if end > have:

@@ -11,7 +11,9 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, ClassVar, Literal, Protocol, TypeVar, runtime_checkable
 
-from loadtest.engine.connection import Connection, connect, request
+import trio
+
+from loadtest.engine.connection import Broken, Connection, connect, request
 from loadtest.engine.processes import cpu_s, rss_mb
 from loadtest.engine.tasks import together
 from loadtest.promises.history import History
@@ -20,6 +22,8 @@ from loadtest.report.model import Measure
 if TYPE_CHECKING:
     from loadtest.engine.slices import Slice
 
+RECONNECT_EVERY_S = 0.02
+RECONNECT_WITHIN_S = 30.0  # a service that was killed has to be back by then; it takes one second.
 PAGE_ROWS = 1000  # rows of one page; the service's largest.
 _T = TypeVar("_T")
 
@@ -103,8 +107,14 @@ class Site:
     """Whether the service may be killed while it is loaded; then a connection may break at any time."""
     connections: int = 64
     """Connections of a closed loop."""
+    run: str = ""
+    """What makes the names of projects new, where the service has been loaded before."""
     watch: Watch = field(default_factory=Watch)
     measures: dict[str, Measure] = field(default_factory=dict)
+
+    def project(self, name: str) -> str:
+        """Return the project of that name for this run: a service that is not ours has those of earlier runs."""
+        return f"{name}-{self.run}" if self.run else name
 
     def rng(self, *names: object) -> random.Random:
         """Return a source of chance of its own for these names: the same for the same seed."""
@@ -125,8 +135,18 @@ class Site:
         return request(self.port, method, target, fields, headers, self.host)
 
     async def connect(self) -> Connection:
-        """Open a connection; the caller closes it. The service closes one that is idle for 6 s. Raises: Broken."""
-        return await connect(self.port, self.host)
+        """Open a connection; the caller closes it. The service closes one that is idle for 6 s.
+
+        Where the service may have been killed, it is waited for. Raises: Broken.
+        """
+        patience_s = time.perf_counter() + (RECONNECT_WITHIN_S if self.has_faults else 0.0)
+        while True:
+            try:
+                return await connect(self.port, self.host)
+            except Broken:
+                if time.perf_counter() >= patience_s:
+                    raise
+            await trio.sleep(RECONNECT_EVERY_S)
 
     def measure(self, name: str, value: float, unit: str, better: Literal["more", "less", "none"] = "none") -> None:
         """Note a figure of this round; the report shows the median of the rounds."""

@@ -10,8 +10,7 @@ from typing import Any, Final, Self
 import trio
 
 from loadtest.engine.connection import Broken, LoadFailed
-from loadtest.engine.pace import RECONNECT_EVERY_S, RECONNECT_WITHIN_S
-from loadtest.engine.site import PAGE_ROWS, Site, spread
+from loadtest.engine.site import PAGE_ROWS, RECONNECT_EVERY_S, RECONNECT_WITHIN_S, Site, spread
 from loadtest.engine.sockets import ABNORMAL, Sockets
 from loadtest.engine.tasks import beside, together
 from loadtest.promises.events_once import EventsOnce, Heard

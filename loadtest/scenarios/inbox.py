@@ -34,8 +34,8 @@ USUAL, IN_SMALL = "page of 100", "page of 100 of 1,000 messages"
 class Stored:
     """The messages of one project's reader, in the order of their cursors."""
 
-    def __init__(self, project: str) -> None:
-        self.project = project
+    def __init__(self, name: str) -> None:
+        self.name = self.project = name
         self.cursors: list[int] = []
         self.messages: list[str] = []
 
@@ -44,11 +44,11 @@ class Stored:
         found: list[tuple[int, str]] = []
 
         async def some(number: int, part: range) -> None:
-            chance, sender = site.rng(self.project, number), f"writer-{number}"
+            chance, sender = site.rng(self.name, number), f"writer-{number}"
             connection = await site.connect()
             try:
                 for each in part:
-                    message = f"{self.project}-{each}"
+                    message = f"{self.name}-{each}"
                     kept.sending(site.now_s(), sender, message, to=[READER])
                     wanted = site.request("POST", "/api/messages", self._fields(sender, message, chance))
                     answer = await connection.ask(wanted, 200)
@@ -57,6 +57,7 @@ class Stored:
             finally:
                 connection.close()
 
+        self.project = site.project(self.name)
         await site.register(self.project, [READER, *(f"writer-{number}" for number in range(site.connections))])
         await together(some(number, part) for number, part in enumerate(spread(count, site.connections)))
         found.sort()
@@ -84,7 +85,7 @@ class Pager:
         self._site, self._operation, self._stored, self._place = site, operation, stored, place
         self._rows = rows or DEFAULT_ROWS
         self._limit = "" if rows is None else f"&limit={rows}"
-        self._chance = site.rng(operation, stored.project, number)
+        self._chance = site.rng(operation, stored.name, number)
         self._asked = 0
         self._from = 0
 

@@ -58,7 +58,7 @@ class Writer:
         bcc = round(self._size * BCC_SHARE + 0.4)
         cc = round(self._size * CC_SHARE)
         fields: dict[str, object] = {
-            "project": PROJECT,
+            "project": self._site.project(PROJECT),
             "id": self._message,
             "from": self.name,
             "thread_id": self.threads[-1],
@@ -100,7 +100,7 @@ class Messages:
             self._writers[size] = [
                 Writer(site, number, size, self._names, self._inboxes) for number in range(site.connections)
             ]
-        await site.register(PROJECT, [*self._names, *(each.name for each in self._writers[SIZES[0]])])
+        await site.register(site.project(PROJECT), [*self._names, *(each.name for each in self._writers[SIZES[0]])])
 
     async def load(self, site: Site, slice_: Slice) -> None:
         """Write to one, to ten, to a hundred."""
@@ -113,10 +113,10 @@ class Messages:
     async def verify(self, site: Site) -> None:
         """Read every inbox and some threads, whole."""
         assert self._inboxes is not None
-        self._inboxes.demand(await inboxes(site, PROJECT, self._names))
+        self._inboxes.demand(await inboxes(site, site.project(PROJECT), self._names))
         chance = site.rng(PROJECT, "threads")
         for size in SIZES:
             written = [thread for writer in self._writers[size] for thread in writer.threads]
             drawn = chance.sample(written, min(THREADS_LOOKED_AT, len(written)))
-            for thread, listed in (await threads(site, PROJECT, drawn)).items():
+            for thread, listed in (await threads(site, site.project(PROJECT), drawn)).items():
                 self._inboxes.demand_thread(thread, listed)

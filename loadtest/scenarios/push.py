@@ -21,7 +21,7 @@ from typing import ClassVar, Final
 import trio
 
 from loadtest.engine.connection import Answer, Broken, Connection, LoadFailed
-from loadtest.engine.pace import RECONNECT_EVERY_S, RECONNECT_WITHIN_S, Paced
+from loadtest.engine.pace import Paced
 from loadtest.engine.samples import quantile
 from loadtest.engine.site import Site, Wanted
 from loadtest.engine.slices import Slice
@@ -56,7 +56,7 @@ class Speaker:
         """Send the next message."""
         self._sent += 1
         fields = {
-            "project": PROJECT,
+            "project": self._site.project(PROJECT),
             "from": f"speaker-{self._number}",
             "to": ["hearer"],
             "subject": f"message {self._sent} of {self._number}",
@@ -97,9 +97,9 @@ class Push:
                 f"{self._sizes[-1]} sockets need more than {limit} open files: raise the hard limit (ulimit -Hn)"
             )
         self._once = site.watch.add(EventsOnce())
-        await site.register(PROJECT, ["hearer", *(f"speaker-{number}" for number in range(ON_THEIR_WAY))])
+        await site.register(site.project(PROJECT), ["hearer", *(f"speaker-{number}" for number in range(ON_THEIR_WAY))])
         self._speakers = [Speaker(site, number) for number in range(ON_THEIR_WAY)]
-        with Crowd(site, PROJECT, self._once) as crowd:
+        with Crowd(site, site.project(PROJECT), self._once) as crowd:
             await crowd.grow(1)
             await self._warm(site, crowd)
             before_mb = site.service_rss_mb()
@@ -117,7 +117,7 @@ class Push:
     async def load(self, site: Site, slice_: Slice) -> None:
         """Let the crowd grow, and speak to it each time."""
         assert self._once is not None
-        with Crowd(site, PROJECT, self._once) as crowd:
+        with Crowd(site, site.project(PROJECT), self._once) as crowd:
             for size in self._sizes:
                 await crowd.grow(size)
                 await self._paced(site, slice_, crowd)
@@ -127,7 +127,7 @@ class Push:
     async def verify(self, site: Site) -> None:
         """Replay the log over one more socket from its beginning, and demand that it is all there."""
         assert self._once is not None
-        with Crowd(site, PROJECT, self._once) as crowd:
+        with Crowd(site, site.project(PROJECT), self._once) as crowd:
             await crowd.grow(1, after=0)
             async with crowd.listening():
                 await crowd.judge()
@@ -216,14 +216,7 @@ class _Line:
 
     async def ask(self, wanted: bytes) -> Answer | None:
         """Return the answer, or None where nobody knows what became of the request. Raises: LoadFailed."""
-        patience_s = self._site.now_s() + RECONNECT_WITHIN_S
-        while self._connection is None:
-            try:
-                self._connection = await self._site.connect()
-            except Broken:
-                if not self._site.has_faults or self._site.now_s() >= patience_s:
-                    raise
-                await trio.sleep(RECONNECT_EVERY_S)
+        self._connection = self._connection or await self._site.connect()
         try:
             answer = await self._connection.call(wanted)
         except Broken:

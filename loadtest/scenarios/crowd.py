@@ -49,7 +49,8 @@ class Crowd:
     def __init__(self, site: Site, project: str, once: EventsOnce) -> None:
         self._site, self._project, self._once = site, project, once
         self._sockets = Sockets(site)
-        self._lost: list[Ear] = []
+        self._lost: dict[Ear, None] = {}
+        self._has_lost = trio.Event()
         self._missing: dict[int, int] = {}
         self._awaited: dict[int, trio.Event] = {}
         self.ears: list[Ear] = []
@@ -91,7 +92,8 @@ class Crowd:
         """Open a lost socket again later. Raises: LoadFailed, where the service was not killed."""
         if not self._site.has_faults or code != ABNORMAL:
             raise LoadFailed(f"the service ended {ear.heard.name} after {ear.heard.last} with {code} {reason!r}")
-        self._lost.append(ear)
+        self._lost[ear] = None
+        self._has_lost.set()
 
     def listening(self) -> AbstractAsyncContextManager[None]:
         """Listen while the block runs. Raises: LoadFailed, Violation."""
@@ -140,12 +142,20 @@ class Crowd:
             found = page["events"][-1]["cursor"]
 
     async def _listen(self) -> None:
+        await together((self._read(), self._reopen()))
+
+    async def _read(self) -> None:
         while True:
             await self._sockets.run()
-            # Only a service that was killed ends all of them.
-            lost, self._lost = self._lost, []
-            await self._open(lost)
-            await trio.sleep(RECONNECT_EVERY_S)
+            await trio.sleep(RECONNECT_EVERY_S)  # None is open: the service was killed.
+
+    async def _reopen(self) -> None:
+        while True:
+            if not self._lost:
+                await self._has_lost.wait()
+            self._has_lost = trio.Event()
+            # Each is lost until it is open again, also where this is cancelled and goes on with the next load.
+            await self._open(list(self._lost))
 
     async def _open(self, ears: list[Ear]) -> None:
         async def some(part: range) -> None:
@@ -164,8 +174,9 @@ class Crowd:
                 if self._site.now_s() >= patience_s:
                     raise
             else:
-                return
+                break
             await trio.sleep(RECONNECT_EVERY_S)
+        self._lost.pop(ear, None)
 
     async def _asked(self, wanted: bytes) -> Mapping[str, Any]:  # Any: JSON.
         """Ask over a connection of its own, again where the service may have been killed. Raises: LoadFailed."""

@@ -3,16 +3,14 @@
 from pathlib import Path
 
 import pytest
-import trio
+from event_double import Harm, double
 from server_process import ServerProcess
 from tiny_runs import tiny_run
 
 from loadtest.engine.connection import LoadFailed
-from loadtest.engine.site import Site
-from loadtest.engine.sockets import ABNORMAL
-from loadtest.promises.events_once import EventsOnce, Heard
+from loadtest.promises.events_once import EventsOnce
 from loadtest.promises.history import Violation
-from loadtest.scenarios.crowd import Crowd, Ear
+from loadtest.scenarios.crowd import Crowd
 from loadtest.scenarios.push import Push
 
 
@@ -29,42 +27,57 @@ def test_push_finds_nothing_wrong_with_the_service(server: ServerProcess, tmp_pa
     assert ("message heard by 100 sockets", "closed") in operations
 
 
-async def _told(server: ServerProcess, directory: Path, *, forgets: int = 0) -> None:
-    """Let three sockets hear of five agents, and forget some of what the first one heard before it is judged."""
-    site = Site(port=server.port, seed=7, is_quick=True, directory=directory, connections=1)
-    project = directory.name.replace("_", "-")
-    await site.register(project, ["zero"])
-    with Crowd(site, project, EventsOnce()) as crowd:
-        await crowd.grow(3)
-        async with crowd.listening():
-            await site.register(project, ["one", "two", "three", "four", "five"])
-            await crowd.heard_by_all(await crowd.end_of_log())
-            del crowd.ears[0].heard.cursors[2 : 2 + forgets]
-            del crowd.ears[0].heard.times_s[2 : 2 + forgets]
-            made_s = await crowd.judge()
-        assert len(made_s) == len(crowd.last_heard_s) == 5
+async def _judged(harm: Harm, directory: Path, *, has_faults: bool = False) -> int:
+    """Let three sockets hear of the double's events, and return how many demands were met. Raises: LoadFailed, Violation."""
+    failure: Exception | None = None
+    once = EventsOnce()
+    async with double(harm, directory, has_faults=has_faults) as site:
+        with Crowd(site, "x", once) as crowd:
+            await crowd.grow(3, after=0)
+            try:
+                async with crowd.listening():
+                    await crowd.judge()
+            except (LoadFailed, Violation) as failed:
+                failure = failed
+    if failure is not None:
+        raise failure
+    return once.checked
 
 
-def test_crowd_that_heard_everything_is_right(server: ServerProcess, tmp_path: Path) -> None:
-    """The control of the next test."""
-    trio.run(_told, server, tmp_path)
+async def test_crowd_that_heard_everything_is_right(tmp_path: Path) -> None:
+    """The control of those below: three sockets, five events."""
+    assert await _judged("nothing", tmp_path) == 15
 
 
-def test_crowd_that_missed_an_event_breaks_the_promise(server: ServerProcess, tmp_path: Path) -> None:
-    """One event that one of the sockets has not heard fails the run, and tells which one."""
+@pytest.mark.parametrize(
+    ("harm", "text"),
+    [
+        ("swallows", "event 4 was due, and event 7 came instead: a gap"),
+        ("repeats", "event 7 was due, and event 4 came a second time"),
+        ("reorders", "event 4 was due, and event 7 came before it"),
+    ],
+)
+async def test_crowd_that_heard_wrongly_breaks_the_promise(harm: Harm, text: str, tmp_path: Path) -> None:
+    """A service that does so to one socket of three is found, and the socket is named."""
+    with pytest.raises(Violation, match=f"socket-[012]: {text}"):
+        await _judged(harm, tmp_path)
 
-    async def run() -> None:
-        await _told(server, tmp_path, forgets=1)
 
-    with pytest.raises(Violation, match=r"socket-0: event \d+ was due, and event \d+ came instead: a gap"):
-        trio.run(run)
+@pytest.mark.parametrize("harm", ["cuts", "closes"])
+async def test_crowd_whose_socket_is_ended_fails_the_load(harm: Harm, tmp_path: Path) -> None:
+    """The service may end no socket of a reader that keeps up, and what it said is told."""
+    with pytest.raises(
+        LoadFailed, match=r"ended socket-[012] after 4 with (1006 'the connection ended'|1008 'too slow')"
+    ):
+        await _judged(harm, tmp_path)
 
 
-def test_crowd_whose_socket_is_ended_fails_the_load(tmp_path: Path) -> None:
-    """The service may end no socket of a reader that keeps up; only with faults it may die."""
-    for has_faults, code in ((False, ABNORMAL), (True, 1008)):
-        site = Site(port=1, seed=7, is_quick=True, directory=tmp_path, has_faults=has_faults)
-        with Crowd(site, "x", EventsOnce()) as crowd:
-            ear = Ear(crowd, Heard("socket-0", 5))
-            with pytest.raises(LoadFailed, match=rf"ended socket-0 after 5 with {code} 'why'"):
-                ear.ended(code, "why")
+async def test_crowd_opens_a_cut_socket_again_where_it_was(tmp_path: Path) -> None:
+    """With faults a socket may be cut while others live; it goes on after what it heard last, and misses nothing."""
+    assert await _judged("cuts", tmp_path, has_faults=True) == 15
+
+
+async def test_crowd_takes_no_excuse_for_a_close_with_a_reason(tmp_path: Path) -> None:
+    """A service that is killed says nothing more: a close frame fails the load also with faults."""
+    with pytest.raises(LoadFailed, match="1008"):
+        await _judged("closes", tmp_path, has_faults=True)

@@ -26,11 +26,14 @@ from loadtest.engine.site import Scenario
 from loadtest.scenarios.contended import Contended
 from loadtest.scenarios.held import Held
 from loadtest.scenarios.hierarchy import Hierarchy
+from loadtest.scenarios.inbox import Inbox
+from loadtest.scenarios.messages import Messages
 from loadtest.scenarios.overload import Overload
+from loadtest.scenarios.push import Push
 from loadtest.scenarios.unique import Unique
 from loadtest.scenarios.wait import Wait
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
-    each.name: each for each in (Unique, Held, Contended, Hierarchy, Wait, Overload)
+    each.name: each for each in (Unique, Held, Contended, Hierarchy, Wait, Messages, Inbox, Push, Overload)
 }
 """By the name that they have on the command line."""

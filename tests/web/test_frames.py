@@ -21,7 +21,7 @@ PROJECT = ProjectName("p")
 NAMES = ("anna", "id-1", "ben", 'q"ü\\\n', "agent")
 SAME_AGENT = frozenset({"anna", "id-1"})
 
-_texts = st.text(max_size=20)
+_texts = st.sampled_from(["x", "y"]) | st.text(max_size=20)
 _data = st.dictionaries(st.sampled_from(["a", "agen", "agent", "agent_id", "agents", "topic", "z"]), _texts, max_size=5)
 _audiences = st.none() | st.frozensets(st.sampled_from(NAMES), max_size=3)
 _types = st.sampled_from([EventType.MESSAGE_CREATED, EventType.MESSAGE_READ, EventType.RESERVATION_CREATED])
@@ -70,7 +70,7 @@ def alone(events: Sequence[Event], one: Subscription) -> list[bytes]:
             st.integers(0, 20),
             st.none() | st.sampled_from(NAMES),
             st.none() | st.frozensets(_types, max_size=2),
-            st.none() | _texts,
+            st.none() | st.sampled_from(["x", "y", "z"]),
         ),
         max_size=8,
     ),
@@ -85,6 +85,15 @@ def test_each_reader_gets_what_it_would_have_got_alone(events: list[Event], wish
         assert list(cut.frames) == alone(events, one)
         assert cut.joined == b"".join(cut.frames)
         assert len(cut.cursors) == len(cut.frames)
+
+
+def test_readers_of_other_filters_share_nothing() -> None:
+    """Types and topics tell readers apart as well, in whichever order they come."""
+    events = [Event(n, EventType.SPEC_CREATED, Micros(n), None, {"topic": topic}) for n, topic in enumerate("xyx", 1)]
+    sheet = Sheet(0, events, 3, Frames(PROJECT), addresses_of)
+    wishes = [(None, None), (None, "x"), (None, "y"), (frozenset({"spec.created"}), "y"), (frozenset({"other"}), None)]
+
+    assert [len(sheet.cut(reader(0, None, *wish)).frames) for wish in wishes] == [3, 2, 1, 1, 0]
 
 
 def test_readers_share_what_is_the_same_for_them() -> None:

@@ -387,3 +387,16 @@ async def test_socket_that_is_over_is_not_fed(nursery: trio.Nursery) -> None:
 
     assert ear.cursors == [1]
     assert follower.reader.cursor == 1
+
+
+async def test_socket_that_ends_as_it_catches_up_does_not_join(nursery: trio.Nursery) -> None:
+    """Even where there is nothing left to send to it."""
+    log = Log()
+    feed, ear = feed_of(log), Ear(nursery)
+    log.hub.publish([], 3)
+    log.on_read = lambda: setattr(ear, "is_over", True)
+
+    follow(feed, ear)
+    await settled()
+
+    assert len(feed) == 0

@@ -21,7 +21,7 @@ PROJECT = ProjectName("p")
 NAMES = ("anna", "id-1", "ben", 'q"ü\\\n', "agent")
 SAME_AGENT = frozenset({"anna", "id-1"})
 
-_texts = st.text(max_size=20)
+_texts = st.sampled_from(["x", "y"]) | st.text(max_size=20)
 _LONG = limits.SHORT_EVENT_BYTES_MAX
 # Some around the length from which an event is looked at more closely, and around the bound.
 _values = _texts | st.sampled_from([_LONG // 2, _LONG - 600, _LONG]).map(lambda size: "x" * size)
@@ -77,7 +77,7 @@ def alone(events: Sequence[Event], one: Subscription) -> list[bytes]:
             st.integers(0, 20),
             st.none() | st.sampled_from(NAMES),
             st.none() | st.frozensets(_types, max_size=2),
-            st.none() | _texts,
+            st.none() | st.sampled_from(["x", "y", "z"]),
             st.booleans(),
         ),
         max_size=8,
@@ -94,6 +94,15 @@ def test_each_reader_gets_what_it_would_have_got_alone(events: list[Event], wish
         assert list(cut.frames) == alone(on_it, one)
         assert cut.joined == b"".join(cut.frames)
         assert len(cut.cursors) == len(cut.frames)
+
+
+def test_readers_of_other_filters_share_nothing() -> None:
+    """Types and topics tell readers apart as well, in whichever order they come."""
+    events = [Event(n, EventType.SPEC_CREATED, Micros(n), None, {"topic": topic}) for n, topic in enumerate("xyx", 1)]
+    sheet = Sheet(0, events, 3, Frames(PROJECT), addresses_of)
+    wishes = [(None, None), (None, "x"), (None, "y"), (frozenset({"spec.created"}), "y"), (frozenset({"other"}), None)]
+
+    assert [len(sheet.cut(reader(0, None, *wish)).frames) for wish in wishes] == [3, 2, 1, 1, 0]
 
 
 def test_readers_share_what_is_the_same_for_them() -> None:

@@ -317,3 +317,24 @@ async def test_lane_without_feeds_leaves_sockets_to_the_careful_one(tmp_path: Pa
     async with house(tmp_path) as place:
         with pytest.raises(AssertionError, match="the other lane has it"):
             await place.open("fast", "/ws/events/?project=demo")
+
+
+async def test_reader_that_leaves_as_its_project_comes_leaves_nothing_behind(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Both in one moment, in whichever order they are noticed: no place is taken for who has gone."""
+    async with house(tmp_path) as place:
+        await settle_in(place.service)
+        registry = place.service.registry
+        for _ in range(20):
+            with monkeypatch.context() as patch:
+                patch.setattr(registry, "knows", lambda _name: False)  # So that it waits for what is there already.
+                client = await place.open("fast", "/ws/events?project=demo")
+                await settled()
+            assert len(registry.arrivals) == 1
+
+            client.stream.socket.close()
+            registry.arrivals.note(DEMO)
+            await settled()
+
+            assert (place.service.project.hub.subscribers, len(place.push), len(registry.arrivals)) == (0, 0, 0)

@@ -6,6 +6,7 @@ What both lanes have in common is in `test_server_websockets.py`; here are the l
 import struct
 from collections.abc import Awaitable, Callable
 from dataclasses import replace
+from socket import socketpair
 
 import pytest
 import trio
@@ -261,6 +262,65 @@ async def test_offer_takes_whole_frames_or_owes_the_rest() -> None:
     wire.abort()
     assert socket.offer(frames[0], frames[:1]) == 0
     right.close()
+
+
+async def test_offer_does_not_come_into_a_send_under_way() -> None:
+    """While a frame of another task is half sent nothing is taken, even where the kernel has room by then."""
+    left, right = socketpair()
+    wire = Wire(trio.socket.from_stdlib_socket(left), QUICK)
+    frame = text_frame(b"x" * 100)
+    async with trio.open_nursery() as nursery:
+        socket = Socket(wire, QUICK, nursery, "key")
+        nursery.start_soon(socket.send, text_frame(b"y" * 5_000_000))
+        await trio.testing.wait_all_tasks_blocked()
+
+        while len(right.recv(1_000_000)) == 1_000_000:
+            pass  # No await: the task that sends has not seen yet that there is room.
+
+        assert socket.offer(frame, [frame]) == 0
+        nursery.cancel_scope.cancel()
+    right.close()
+
+
+async def test_nothing_is_sent_after_the_close() -> None:
+    """Whoever was about to send when the socket ended sends nothing more, whole frame or rest of one."""
+    left, right = socketpair()
+    frame = text_frame(b"x")
+    async with trio.open_nursery() as nursery:
+        socket = Socket(Wire(trio.socket.from_stdlib_socket(left), QUICK), QUICK, nursery, "key")
+        socket.end(Ending(1000, ""))
+        await socket.read(lambda _: None)
+
+        await socket.send(frame)
+
+        assert (socket.is_over, socket.offer(frame, [frame])) == (True, 0)
+        socket.start(trio.sleep_forever)
+    assert right.recv(1_000) == b"\x88\x02\x03\xe8"
+    left.close()
+    right.close()
+
+
+async def test_work_of_a_socket_ends_with_it() -> None:
+    """Whatever it waits for, at once and not only with the time that is left to a connection at its end."""
+    ended = trio.Event()
+
+    async def serve(socket: PushSocket) -> None:
+        async def wait() -> None:
+            try:
+                await trio.sleep_forever()
+            finally:
+                ended.set()
+
+        await socket.accept()
+        socket.start(wait)
+        await socket.read(lambda _: None)
+
+    async with running(toy_app(), replace(QUICK, farewell_timeout_s=30), lanes=PushLane(serve)) as server:
+        client = await opened(server)
+        client.stream.socket.close()
+
+        with trio.fail_after(2):
+            await ended.wait()
 
 
 async def test_reader_that_stalls_is_aborted() -> None:

@@ -96,10 +96,17 @@ class PushSocket:
         raise AssertionError("the kernel took more than there was")
 
     async def send(self, frames: bytes = b"") -> None:
-        """Send what is left of an earlier frame, and these; at most `send_timeout_s` without progress, then it is aborted.
+        """Send what is left of an earlier frame, and these, unless the WebSocket is over; it is aborted after `send_timeout_s`
+        without progress.
 
         Cancellation: the connection is aborted.
         """
+        if self.is_over:
+            await trio.lowlevel.checkpoint()
+        else:
+            await self._send(frames)
+
+    async def _send(self, frames: bytes) -> None:
         # No await from here to the wire's lock: what is left goes first, whoever else is about to send.
         rest, self._rest = self._rest, b""
         if rest:
@@ -140,7 +147,7 @@ class PushSocket:
                 elif self._farewell is None:
                     await self.send(self._frames.send(Ping()))
             self.is_over = True
-            await self.send(self._frames.send(self._farewell))
+            await self._send(self._frames.send(self._farewell))
         finally:
             self.is_over = True
             if self._work is not None:

@@ -1,5 +1,6 @@
 """Runs a scenario once, for a moment, against a service that runs already: prepare, one slice, verify."""
 
+import time
 from pathlib import Path
 
 import trio
@@ -33,6 +34,7 @@ async def _run(scenario: Scenario, site: Site, samples: Samples) -> None:
     await scenario.load(
         site, Slice(site, samples, 0, SLICE_S, References(echo_per_s=10_000.0, one_commit_per_request_per_s=100.0))
     )
+    samples.end_round(time.perf_counter())
     await scenario.verify(site)
 
 

@@ -312,8 +312,8 @@ async def test_bug_in_a_feed_costs_its_sockets_a_reconnection(tmp_path: Path) ->
         assert isinstance(await second.next_frame(), TextMessage)
 
 
-async def test_lane_without_feeds_leaves_sockets_to_the_careful_one(tmp_path: Path) -> None:
-    """The control of all of the above: the lane is what differs, and it can be left out."""
+async def test_comparison_would_notice_the_wrong_lane(tmp_path: Path) -> None:
+    """The control: a handshake that the fast lane leaves is not taken for one of its own."""
     async with house(tmp_path) as place:
         with pytest.raises(AssertionError, match="the other lane has it"):
             await place.open("fast", "/ws/events/?project=demo")

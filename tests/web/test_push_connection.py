@@ -1,140 +1,21 @@
-"""The upgraded connection of the fast lane: what it takes, what it leaves to the careful lane, and whole frames whatever happens.
+"""The upgraded connection of the fast lane: whole frames whatever happens, and an end to everything.
 
 What both lanes have in common is in `test_server_websockets.py`; here are the lane's own edges, over raw sockets.
 """
 
 import struct
-from collections.abc import Awaitable, Callable
 from dataclasses import replace
 from socket import socketpair
 
 import pytest
 import trio
 import trio.testing
-from guarded_server import HEAD, UPGRADE, Client, Running, ToyLane, get, quart_app, running, toy_app, upgrade
+from guarded_server import quart_app, running, toy_app
+from push_lane import QUICK, PushLane, opened
 from wsproto.events import CloseConnection, Ping, Pong, TextMessage
 
-from intermute.web.server import Ending, Opening, PlainHead, PlainReply, PushSocket, ServerLimits, text_frame
-from intermute.web.server.push import PushSocket as Socket
+from intermute.web.server import Ending, PushSocket, text_frame
 from intermute.web.server.wire import Wire
-
-QUICK = ServerLimits(linger_timeout_s=0.1, farewell_timeout_s=0.1, graceful_timeout_s=0.2, send_timeout_s=0.3)
-OWN = "/ws/lane"
-"""A path of the lane alone: the other one has nothing there."""
-KEY = "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ=="
-
-
-class PushLane(ToyLane):
-    """A lane with one socket more, that does what a test wants."""
-
-    def __init__(self, serve: Callable[[PushSocket], Awaitable[PlainReply | None]] | None = None) -> None:
-        super().__init__()
-        self._serve = serve or _wait
-        self.opened = 0
-
-    def open(self, head: PlainHead) -> Opening | None:
-        """Count what is opened on our path."""
-        if head.path != OWN:
-            return super().open(head)
-        self.opened += 1
-        return self._serve
-
-
-async def _wait(socket: PushSocket) -> None:
-    await socket.accept()
-    await socket.read(lambda _: None)
-
-
-async def opened(server: Running) -> Client:
-    """Return a client whose socket the lane has taken."""
-    client = await server.connect()
-    assert (await client.open_websocket(OWN)).status == 101
-    return client
-
-
-def changed(old: str, new: str) -> bytes:
-    """Return a handshake on the lane's path with one thing changed."""
-    assert old.encode() in upgrade(OWN)
-    return upgrade(OWN).replace(old.encode(), new.encode())
-
-
-ODD = {
-    "a subprotocol": upgrade(OWN, "Sec-WebSocket-Protocol: chat"),
-    "another version": changed("Version: 13", "Version: 8"),
-    "two versions": upgrade(OWN, "Sec-WebSocket-Version: 13"),
-    "no version": changed("Sec-WebSocket-Version: 13\r\n", ""),
-    "no key": changed(f"{KEY}\r\n", ""),
-    "a short key": changed(KEY, "Sec-WebSocket-Key: dGhl"),
-    "two keys": upgrade(OWN, KEY),
-    "a key of other bytes": changed(KEY, "Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZ!=="),
-    "another upgrade": changed("Upgrade: websocket", "Upgrade: h2c"),
-    "two upgrades": upgrade(OWN, "Upgrade: websocket"),
-    "an upgrade without its connection": changed("Connection: Upgrade", "Connection: keep-alive"),
-    "a connection without an upgrade": changed("Upgrade: websocket\r\n", ""),
-    "one option more": changed("Connection: Upgrade", "Connection: Upgrade, x"),
-    "a length": upgrade(OWN, "Content-Length: 0"),
-    "a body": upgrade(OWN, "Content-Length: 2") + b"hi",
-    "chunks": upgrade(OWN, "Transfer-Encoding: chunked") + b"0\r\n\r\n",
-    "expecting to go on": upgrade(OWN, "Expect: 100-continue"),
-    "HTTP/1.0": changed("HTTP/1.1", "HTTP/1.0"),
-    "a POST": changed("GET", "POST"),
-    "an escape in the path": changed(OWN, "/ws/l%61ne"),
-    "a slash at the end": changed(OWN, OWN + "/"),
-    "another path": changed(OWN, "/ws/nothing"),
-    "bytes beyond ASCII": upgrade(OWN).replace(b"Connection: Upgrade", b"Connection: Upgrade\r\nX: \xff"),
-    "a folded line": upgrade(OWN).replace(b"Connection: Upgrade", b"Connection:\r\n Upgrade"),
-    "no host": upgrade(OWN).replace(HEAD, b""),
-    "two hosts": upgrade(OWN, "Host: b"),
-    "HTTP/2 settings": upgrade(OWN, "HTTP2-Settings: AAMAAABkAAQCAAAAAAIAAAAA"),
-    "a frame that does not wait": upgrade(OWN) + b"\x81\x80\0\0\0\0",
-    "a request that does not wait": upgrade(OWN) + get("/health"),
-}
-
-
-@pytest.mark.parametrize("name", ODD)
-async def test_odd_handshake_is_left_to_the_careful_lane(name: str) -> None:
-    """With all of its bytes, so that its answer is that of a server without the lane."""
-    lane = PushLane()
-    async with running(quart_app(), lanes=lane) as both, running(quart_app()) as alone:
-        first, second = await both.connect(), await alone.connect()
-        await first.send(ODD[name])
-        await second.send(ODD[name])
-
-        found, expected = await first.answer(), await second.answer()
-
-        assert (found.status, found.body, set(found.fields)) == (expected.status, expected.body, set(expected.fields))
-        assert lane.opened == 0
-        await opened(both)
-        assert (lane.opened, both.events) == (1, []), "the control: this path is the lane's."
-
-
-@pytest.mark.parametrize("connection", ["Upgrade", "upgrade", "keep-alive, Upgrade", "Upgrade, Keep-Alive"])
-async def test_handshake_of_every_client_is_the_lanes(connection: str) -> None:
-    """As libraries and browsers send it, after other requests of the same connection, and in two packets."""
-    lane = PushLane()
-    data = changed("Connection: Upgrade", f"Connection: {connection}").replace(b"websocket", b"WebSocket")
-    async with running(quart_app(), lanes=lane) as server:
-        client = await server.connect()
-        for _ in range(2):
-            assert (await client.ask(get("/health"))).status == 200
-        await client.send(data[:100])
-        await trio.testing.wait_all_tasks_blocked(0.01)
-
-        answer = await client.ask(data[100:])
-
-        assert (answer.status, lane.opened) == (101, 1)
-        assert set(answer.fields) == {"sec-websocket-accept", "upgrade", "connection", "date"}
-
-
-async def test_upgrade_in_one_packet_with_a_request_before_it_waits_for_its_turn() -> None:
-    """The answer to the request comes first, then that to the upgrade."""
-    lane = PushLane()
-    async with running(quart_app(), lanes=lane) as server:
-        client = await server.connect()
-
-        first = await client.ask(get("/health") + upgrade(OWN))
-
-        assert (first.status, (await client.answer()).status, lane.opened) == (200, 101, 1)
 
 
 @pytest.mark.parametrize(
@@ -243,7 +124,7 @@ async def test_offer_takes_whole_frames_or_owes_the_rest() -> None:
     wire = Wire(left, QUICK)
     frames = [text_frame(bytes([each]) * 50_000) for each in range(40)]
     async with trio.open_nursery() as nursery:
-        socket = Socket(wire, QUICK, nursery, "key")
+        socket = PushSocket(wire, QUICK, nursery, "key")
         taken = socket.offer(b"".join(frames), frames)
         assert 0 < taken < len(frames), "the kernel takes some of it"
         assert socket.offer(frames[taken], [frames[taken]]) == 0
@@ -270,7 +151,7 @@ async def test_offer_does_not_come_into_a_send_under_way() -> None:
     wire = Wire(trio.socket.from_stdlib_socket(left), QUICK)
     frame = text_frame(b"x" * 100)
     async with trio.open_nursery() as nursery:
-        socket = Socket(wire, QUICK, nursery, "key")
+        socket = PushSocket(wire, QUICK, nursery, "key")
         nursery.start_soon(socket.send, text_frame(b"y" * 5_000_000))
         await trio.testing.wait_all_tasks_blocked()
 
@@ -287,7 +168,7 @@ async def test_nothing_is_sent_after_the_close() -> None:
     left, right = socketpair()
     frame = text_frame(b"x")
     async with trio.open_nursery() as nursery:
-        socket = Socket(Wire(trio.socket.from_stdlib_socket(left), QUICK), QUICK, nursery, "key")
+        socket = PushSocket(Wire(trio.socket.from_stdlib_socket(left), QUICK), QUICK, nursery, "key")
         socket.end(Ending(1000, ""))
         await socket.read(lambda _: None)
 
@@ -428,9 +309,3 @@ async def test_stop_leaves_a_socket_to_whoever_feeds_it() -> None:
         fed[0].end(Ending(1001, "stopping"))
 
         assert await client.close_code() == 1001
-
-
-def test_handshake_of_the_tests_is_good() -> None:
-    """The control of what is changed above: each of these lines is there."""
-    assert KEY.encode() in UPGRADE
-    assert all(packet.startswith((b"GET", b"POST")) for packet in ODD.values())

@@ -11,13 +11,12 @@ from typing import Any
 import hypercorn.trio
 import pytest
 import trio
-from guarded_server import Client, get, quart_app, running, toy_app
+from guarded_server import Client, ToyLane, get, quart_app, running, toy_app
 from hypercorn.config import Config
 
-from intermute.web.server import Listener, ServerLimits
+from intermute.web.server import LaneFor, Listener, ServerLimits
 
 QUICK = ServerLimits(linger_timeout_s=0.2, farewell_timeout_s=0.2, graceful_timeout_s=0.3)
-BOTH = pytest.mark.parametrize("make_app", [toy_app, quart_app])
 
 
 async def test_connection_over_the_bound_is_told_503() -> None:
@@ -96,13 +95,15 @@ async def refused_connect(listener: Listener) -> None:
         await sock.connect(("127.0.0.1", port))
 
 
-@BOTH
-async def test_stop_is_not_held_up_by_clients_that_never_read(make_app: Any) -> None:
+@pytest.mark.parametrize(
+    ("make_app", "lanes"), [(toy_app, None), (quart_app, None), (toy_app, ToyLane())], ids=["asgi", "quart", "lane"]
+)
+async def test_stop_is_not_held_up_by_clients_that_never_read(make_app: Any, lanes: LaneFor | None) -> None:
     """With 200 stalled WebSockets `serve` returns within the graceful time and a second."""
     limits = replace(
         QUICK, idle_timeout_s=9, head_timeout_s=9, send_timeout_s=60, send_buffer_bytes=16_384, graceful_timeout_s=0.3
     )
-    async with running(make_app(), limits) as server:
+    async with running(make_app(), limits, lanes=lanes) as server:
         clients = [await server.connect() for _ in range(200)]
         for client in clients:
             assert (await client.open_websocket("/ws/flood")).status == 101

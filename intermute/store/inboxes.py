@@ -5,7 +5,6 @@ from dataclasses import dataclass
 from typing import Any, Final
 
 import apsw
-from msgspec.structs import replace
 
 from intermute.core.ids import AgentId, Micros
 from intermute.core.messages import THREAD_PREVIEW_CHARS, Kind, Message, Receipt
@@ -117,4 +116,4 @@ def _entry(
 ) -> tuple[Message, Receipt]:  # Any: SQLite's dynamic columns; the STRICT schema types them.
     agent, address, kind, read_at_us, ack_at_us, cursor = row[MESSAGE_WIDTH : MESSAGE_WIDTH + 6]
     # To who got it later than the others, after an approval, its place is the one in that inbox.
-    return replace(from_row(row), cursor=cursor), Receipt(AgentId(agent), address, Kind(kind), read_at_us, ack_at_us)
+    return from_row(row, cursor), Receipt(AgentId(agent), address, Kind(kind), read_at_us, ack_at_us)

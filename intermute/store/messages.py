@@ -64,6 +64,10 @@ _MOVE_RECIPIENTS: Final = (
 _MARK_READ: Final = "UPDATE recipients SET read_at_us = :now_us WHERE message_id = :message_id AND agent = :agent"
 _MARK_ACK: Final = "UPDATE recipients SET ack_at_us = :now_us WHERE message_id = :message_id AND agent = :agent"
 _ONE: Final = f"SELECT {MESSAGE_COLUMNS} FROM messages m WHERE m.id = :id"  # noqa: S608 - constants
+_ADDRESSES: Final = msgspec.json.Decoder(tuple[str, ...])
+_ATTACHMENTS: Final = msgspec.json.Decoder(tuple[Attachment, ...])
+_NONE: Final = "[]"
+_NO_FIELDS: Final = "{}"
 _RECEIPTS: Final = """
 SELECT agent, address, kind, read_at_us, ack_at_us FROM recipients WHERE message_id = :id ORDER BY kind DESC, agent
 """
@@ -148,28 +152,31 @@ def receipts(connection: apsw.Connection, message_id: str) -> list[Receipt]:
     ]
 
 
-def from_row(row: Sequence[Any]) -> Message:  # Any: SQLite's dynamic columns; the STRICT schema says what they are.
-    """Return the message in a row that begins with MESSAGE_COLUMNS."""
+def from_row(
+    row: Sequence[Any], cursor: int | None = None
+) -> Message:  # Any: SQLite's dynamic columns; the schema is STRICT.
+    """Return the message in a row that begins with MESSAGE_COLUMNS. Args: cursor, its place where that is not its own."""
     return Message(
         id=MessageId(row[0]),
         thread_id=row[1],
         sender=row[2],
         sender_id=AgentId(row[3]),
         sender_verified=bool(row[4]),
-        to=tuple(msgspec.json.decode(row[5])),
-        cc=tuple(msgspec.json.decode(row[6])),
-        bcc=tuple(msgspec.json.decode(row[7])),
+        to=_ADDRESSES.decode(row[5]),
+        # A page has a hundred of these, and nearly all are empty.
+        cc=() if row[6] == _NONE else _ADDRESSES.decode(row[6]),
+        bcc=() if row[7] == _NONE else _ADDRESSES.decode(row[7]),
         subject=row[8],
         topic=row[9],
         body=row[10],
         importance=row[11],
         ack_required=bool(row[12]),
-        metadata=msgspec.json.decode(row[13]),
-        attachments=tuple(msgspec.json.decode(row[14], type=list[Attachment])),
+        metadata={} if row[13] == _NO_FIELDS else msgspec.json.decode(row[13]),
+        attachments=() if row[14] == _NONE else _ATTACHMENTS.decode(row[14]),
         content_hash=row[15],
         created_at_us=Micros(row[16]),
         updated_at_us=None if row[17] is None else Micros(row[17]),
-        cursor=row[18],
+        cursor=row[18] if cursor is None else cursor,
         first_cursor=row[19],
         is_broadcast=bool(row[20]),
     )

@@ -18,4 +18,4 @@ def within_page(rows: Iterable[Sequence[Any]]) -> Iterator[Sequence[Any]]:  # An
 
 def chars_in(row: Sequence[Any]) -> int:  # Any: as above.
     """Return how many characters of text the row has."""
-    return sum(len(value) for value in row if isinstance(value, str))
+    return sum([len(value) for value in row if type(value) is str])  # of twenty values a list is faster.

@@ -57,7 +57,7 @@ from intermute.store import events as event_rows
 from intermute.store import kept_replies
 from intermute.store import retention as retention_rows
 from intermute.store.faults import FaultKind, StoreFault
-from intermute.store.hop import Hop, thread_hop
+from intermute.store.hop import Hop, SharedHop, thread_hop
 from intermute.store.reader import Reader
 from intermute.store.writer import Writer
 from supervisor import AskTimeout, Child, Mailbox, MailboxClosed, MailboxFull, RequestCrashed, RequestLost
@@ -96,7 +96,7 @@ class Project:
         self.poison = PoisonList()
         self.hop = make_hop()
         self.writer = Writer(path, self.hop)
-        self.reader = Reader(path, make_hop())
+        self.reader = Reader(path, SharedHop(make_hop()))
         self.archiver = make_hop()
         self.trimming = trio.Lock()
         self.ticker = Ticker(self.mailbox)

@@ -1,10 +1,12 @@
 """What one client makes a project compute or hold is bounded, and nobody else waits for it (design.md 3.8, 3.9)."""
 
+from collections.abc import Callable
 from pathlib import Path
 
 import pytest
 import trio
 import trio.testing
+from apsw import Connection
 from handler_bench import Bench
 from open_projects import DEMO, Service, serving
 from trio.testing import MockClock
@@ -47,23 +49,41 @@ async def test_others_run_between_two_long_queries(
         assert "query query query" not in " ".join(seen)
 
 
-async def reads_at_once(service: Service, *questions: object) -> int:
+async def reads_at_once(service: Service, monkeypatch: pytest.MonkeyPatch, *questions: object) -> int:
     """Ask all of these at once, and return how many of them stood in front of the reader together."""
-    service.gate.reading_most = 0
-    async with trio.open_nursery() as nursery:
-        for question in questions:
-            nursery.start_soon(service.run, question)
-    return service.gate.reading_most
+    reader = service.project.reader
+    read = reader.read
+    reading = most = 0
+
+    async def counted(work: Callable[[Connection], object]) -> object:
+        nonlocal reading, most
+        reading += 1
+        most = max(reading, most)
+        try:
+            return await read(work)
+        finally:
+            reading -= 1
+
+    with monkeypatch.context() as patched:
+        patched.setattr(reader, "read", counted)
+        async with trio.open_nursery() as nursery:
+            for question in questions:
+                nursery.start_soon(service.run, question)
+    return most
 
 
-async def test_forecasts_come_to_the_reader_one_at_a_time(tmp_path: Path, autojump_clock: MockClock) -> None:
+async def test_forecasts_come_to_the_reader_one_at_a_time(
+    tmp_path: Path, autojump_clock: MockClock, monkeypatch: pytest.MonkeyPatch
+) -> None:
     """However many are asked for at once, another read, or a command's look at the disk, waits for one of them at most."""
     plan = ForecastPlan(plan=[PlanStep(step="s1", agent_id="anna", path="src")])
     async with serving(tmp_path) as service:
         await service.run(LETTER)
 
-        assert await reads_at_once(service, *[plan, Reconcile()] * 5) == 1
-        assert await reads_at_once(service, *[Inbox(agent="ben")] * 10) > 1, "Control: other reads are not held back."
+        assert await reads_at_once(service, monkeypatch, *[plan, Reconcile()] * 5) == 1
+        assert await reads_at_once(service, monkeypatch, *[Inbox(agent="ben")] * 10) > 1, (
+            "Control: other reads are not held back."
+        )
 
 
 async def test_long_read_gives_up_in_the_queue(tmp_path: Path, autojump_clock: MockClock) -> None:

@@ -12,7 +12,7 @@ from pytest import raises
 
 from intermute.core.errors import DomainError, InvalidRequest, MalformedJson
 from intermute.core.operations import OPERATIONS, Operation
-from intermute.web.decode import decode
+from intermute.web.decode import _at_once, _field_by_field, decode, fields_of
 
 
 def operation(name: str) -> Operation:
@@ -187,3 +187,45 @@ def test_decode_names_the_near_field_however_deep() -> None:
     found = problems("UploadSymbols", '{"commit": "c", "files": [{"path": "a", "calls": [{"too": "f"}]}]}')
 
     assert "did you mean 'to'? at [0].calls[0]" in found["files"]
+
+
+SAMPLES = ("SendMessage", "Reserve", "CheckReservations", "Heartbeat", "RegisterAgent", "ListReservations", "Inbox")
+_names = st.sampled_from(
+    sorted({name for sample in SAMPLES for name in fields_of(operation(sample).input)} | {"Path", "subjekt", "id"})
+)
+_values = (
+    st.none()
+    | st.booleans()
+    | st.integers(-2, 500)
+    | st.sampled_from(["", "a", "exclusive", "5", "true", "src/**", "x" * 2000])
+    | st.lists(st.sampled_from(["a", "", None]), max_size=3)
+)
+
+
+@given(
+    st.sampled_from(SAMPLES),
+    st.lists(st.tuples(_names, st.sampled_from(["", "a", "b", "5", "true"])), max_size=4),
+    st.dictionaries(_names, _values, max_size=6),
+)
+def test_what_is_read_at_once_is_what_is_read_field_by_field(
+    name: str, query: list[tuple[str, str]], body: dict[str, object]
+) -> None:
+    """The short way is only short: it gives the same input, or leaves the call to the long one."""
+    asked = operation(name)
+    given_body = body if asked.takes_body else {}
+    path = {each: "some" for each in fields_of(asked.input) if "{" + each in asked.path}
+
+    found = _at_once(asked, path, query, given_body)
+
+    if found is not None:
+        assert found == _field_by_field(asked, path, query, given_body)
+
+
+def test_usual_calls_are_read_at_once() -> None:
+    """The control: these do not need the long way."""
+    reserve = {"project": "p", "agent_id": "a", "path": "src/a.py", "ttl_minutes": 5, "branch": None}
+    assert _at_once(operation("Reserve"), {}, [], reserve) is not None
+    assert (
+        _at_once(operation("CheckReservations"), {}, [("project", "p"), ("path", "a"), ("agent", "b")], {}) is not None
+    )
+    assert _at_once(operation("Heartbeat"), {"agent": "a"}, [], {}) is not None

@@ -21,8 +21,16 @@ How to write one (`unique.py` and `contended.py` are short examples):
 from typing import Final
 
 from loadtest.engine.site import Scenario
+from loadtest.scenarios.claim import ClaimTasks
 from loadtest.scenarios.contended import Contended
 from loadtest.scenarios.unique import Unique
 
-SCENARIOS: Final[dict[str, type[Scenario]]] = {each.name: each for each in (Unique, Contended)}
+SCENARIOS: Final[dict[str, type[Scenario]]] = {
+    each.name: each
+    for each in (
+        Unique,
+        Contended,
+        ClaimTasks,
+    )
+}
 """By the name that they have on the command line."""

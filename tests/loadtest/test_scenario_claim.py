@@ -1,0 +1,134 @@
+"""`claim` and its checker: a task that is given twice, taken away, brought back or lost is found, and nothing else is."""
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+from server_process import ServerProcess
+from tiny_runs import demand_measured, tiny_run
+
+from loadtest.promises.claims_once import ClaimsOnce, Standing
+from loadtest.promises.history import History, Violation
+from loadtest.scenarios.claim import ClaimTasks
+
+FREE = Standing("", is_done=False)
+
+
+@pytest.fixture
+def claims() -> ClaimsOnce:
+    """A checker that knows the task t."""
+    made = ClaimsOnce(History())
+    made.made("t")
+    return made
+
+
+def test_claim_finds_nothing_wrong_with_the_service(server: ServerProcess, tmp_path: Path) -> None:
+    """The scenario runs to its end, measures what its targets are about, and has claims that were refused."""
+    scenario = ClaimTasks()
+
+    site, samples = tiny_run(scenario, server, tmp_path)
+
+    demand_measured(scenario, site)
+    statuses = {(each.name, status) for each in samples.operations() for status in each.statuses}
+    assert {("next", "200"), ("next", "404"), ("make", "201"), ("finish", "200"), ("claim", "409")} <= statuses
+
+
+def test_claims_in_turn_are_right(claims: ClaimsOnce) -> None:
+    """A task that was given back is claimed by another agent, which finishes it."""
+    claims.claimed(1, "anna", "t", "anna")
+    claims.giving_back(2, "anna", "t")
+    claims.claimed(3, "ben", "t", "ben")
+    claims.refused(4, "anna", "t", "ben", claims.claim_of("t"))
+    claims.finishing(5, "ben", "t")
+    claims.finished(6, "ben", "t")
+
+    claims.demand({"t": Standing("ben", is_done=True)})
+
+    assert claims.checked > 0
+
+
+def _given_twice(claims: ClaimsOnce) -> None:
+    claims.claimed(2, "ben", "t", "ben")
+
+
+def _said_to_be_another_ones(claims: ClaimsOnce) -> None:
+    claims.claimed(2, "anna", "t", "ben")
+
+
+def _came_back_while_being_finished(claims: ClaimsOnce) -> None:
+    claims.finishing(2, "anna", "t")
+    claims.claimed(3, "ben", "t", "ben")
+
+
+def _came_back_when_done(claims: ClaimsOnce) -> None:
+    claims.finishing(2, "anna", "t")
+    claims.finished(3, "anna", "t")
+    claims.claimed(4, "anna", "t", "anna")
+
+
+def _refused_because_of_oneself(claims: ClaimsOnce) -> None:
+    claims.refused(2, "anna", "t", "anna", claims.claim_of("t"))
+
+
+def _refused_because_of_a_third(claims: ClaimsOnce) -> None:
+    claims.refused(2, "ben", "t", "carl", claims.claim_of("t"))
+
+
+def _taken_away(claims: ClaimsOnce) -> None:
+    claims.demand({"t": FREE})
+
+
+def _listed_as_another_ones(claims: ClaimsOnce) -> None:
+    claims.demand({"t": Standing("ben", is_done=False)})
+
+
+def _lost(claims: ClaimsOnce) -> None:
+    claims.demand({})
+
+
+def _end_lost(claims: ClaimsOnce) -> None:
+    claims.finishing(2, "anna", "t")
+    claims.finished(3, "anna", "t")
+    claims.demand({"t": Standing("anna", is_done=False)})
+
+
+def _claimed_by_nobody(claims: ClaimsOnce) -> None:
+    claims.giving_back(2, "anna", "t")
+    claims.demand({"t": Standing("ben", is_done=False)})
+
+
+@pytest.mark.parametrize(
+    "lie",
+    [
+        _given_twice,
+        _said_to_be_another_ones,
+        _came_back_while_being_finished,
+        _came_back_when_done,
+        _refused_because_of_oneself,
+        _refused_because_of_a_third,
+        _taken_away,
+        _listed_as_another_ones,
+        _lost,
+        _end_lost,
+        _claimed_by_nobody,
+    ],
+)
+def test_claim_that_cannot_be_is_found(claims: ClaimsOnce, lie: Callable[[ClaimsOnce], None]) -> None:
+    """Control: each lie is told with the history of the task."""
+    claims.claimed(1, "anna", "t", "anna")
+
+    with pytest.raises(Violation, match="every task is claimed once") as broken:
+        lie(claims)
+
+    assert any("anna was told" in line or "was told that anna has claimed it" in line for line in broken.value.history)
+
+
+def test_claim_without_an_answer_may_have_happened(claims: ClaimsOnce) -> None:
+    """An agent that got no answer may have been given one task, and no more than one."""
+    claims.made("u")
+    claims.unknown(1, "ben")
+
+    claims.demand({"t": Standing("ben", is_done=False), "u": FREE})
+
+    with pytest.raises(Violation):
+        claims.demand({"t": Standing("ben", is_done=False), "u": Standing("ben", is_done=False)})

@@ -23,6 +23,7 @@ from typing import Final
 from loadtest.engine.site import Scenario
 from loadtest.scenarios.claim import ClaimTasks
 from loadtest.scenarios.contended import Contended
+from loadtest.scenarios.entities import Entities
 from loadtest.scenarios.unique import Unique
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
@@ -30,6 +31,7 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
     for each in (
         Unique,
         Contended,
+        Entities,
         ClaimTasks,
     )
 }

@@ -30,7 +30,9 @@ def tiny_run(scenario: Scenario, server: ServerProcess, directory: Path) -> tupl
 
 async def _run(scenario: Scenario, site: Site, samples: Samples) -> None:
     await scenario.prepare(site)
-    await scenario.load(site, Slice(site, samples, 0, SLICE_S, References(echo_per_s=10_000.0)))
+    await scenario.load(
+        site, Slice(site, samples, 0, SLICE_S, References(echo_per_s=10_000.0, one_commit_per_request_per_s=100.0))
+    )
     await scenario.verify(site)
 
 

@@ -24,6 +24,7 @@ from loadtest.engine.site import Scenario
 from loadtest.scenarios.claim import ClaimTasks
 from loadtest.scenarios.contended import Contended
 from loadtest.scenarios.entities import Entities
+from loadtest.scenarios.many_projects import ManyProjects
 from loadtest.scenarios.unique import Unique
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
@@ -33,6 +34,7 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
         Contended,
         Entities,
         ClaimTasks,
+        ManyProjects,
     )
 }
 """By the name that they have on the command line."""

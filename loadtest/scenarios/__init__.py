@@ -24,6 +24,7 @@ from loadtest.engine.site import Scenario
 from loadtest.scenarios.claim import ClaimTasks
 from loadtest.scenarios.contended import Contended
 from loadtest.scenarios.entities import Entities
+from loadtest.scenarios.heartbeat import Heartbeat
 from loadtest.scenarios.many_projects import ManyProjects
 from loadtest.scenarios.unique import Unique
 
@@ -35,6 +36,7 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
         Entities,
         ClaimTasks,
         ManyProjects,
+        Heartbeat,
     )
 }
 """By the name that they have on the command line."""

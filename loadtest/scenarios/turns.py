@@ -3,7 +3,8 @@
 from collections.abc import Callable, Sequence
 
 from loadtest.engine.pace import Worker
-from loadtest.engine.site import Site, together
+from loadtest.engine.site import Site
+from loadtest.engine.tasks import together
 
 
 async def take_turns(site: Site, workers: Sequence[Worker], is_ready: Callable[[int], bool]) -> None:

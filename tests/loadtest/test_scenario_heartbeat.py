@@ -1,0 +1,62 @@
+"""`heartbeat` and its checker: a heartbeat that was acknowledged and not heard is found, and nothing else is."""
+
+from collections.abc import Mapping
+from pathlib import Path
+
+import pytest
+from server_process import ServerProcess
+from tiny_runs import demand_measured, tiny_run
+
+from loadtest.promises.history import History, Violation
+from loadtest.promises.last_seen import LastSeen
+from loadtest.scenarios.heartbeat import AGENTS_QUICK, Heartbeat
+
+LISTED_AT = 1_010.0
+
+
+@pytest.fixture
+def seen() -> LastSeen:
+    """A checker that knows an agent which sent its last heartbeat at 1,000.9."""
+    made = LastSeen(History())
+    made.heard(1, "anna", 1_000.9)
+    made.heard(2, "anna", 940.0)
+    return made
+
+
+def test_heartbeat_finds_nothing_wrong_with_the_service(server: ServerProcess, tmp_path: Path) -> None:
+    """The scenario runs to its end and has looked at agents; the closed loop and the open one are both there."""
+    scenario = Heartbeat()
+
+    site, samples = tiny_run(scenario, server, tmp_path)
+
+    demand_measured(scenario, site)
+    assert {each.loop for each in samples.operations() if each.name == "heartbeat"} == {"closed", "open"}
+    assert sum(site.watch.checked().values()) <= AGENTS_QUICK
+
+
+@pytest.mark.parametrize("shown_at", [1_000.0, 1_001.0, LISTED_AT])
+def test_last_seen_in_the_second_of_the_heartbeat_is_right(seen: LastSeen, shown_at: float) -> None:
+    """The time is shown in whole seconds, and may be later: the heartbeat was on its way, or there was another one."""
+    seen.demand({"anna": shown_at}, LISTED_AT)
+
+    assert seen.checked == 1
+
+
+@pytest.mark.parametrize("listed", [{"anna": 999.0}, {"anna": LISTED_AT + 1}, {}])
+def test_last_seen_that_cannot_be_is_found(seen: LastSeen, listed: Mapping[str, float]) -> None:
+    """Control: one second too early, in the future, or not there; the history has the heartbeat."""
+    with pytest.raises(Violation, match="every acknowledged heartbeat is heard") as broken:
+        seen.demand(listed, LISTED_AT)
+
+    assert any("1000.900" in line for line in broken.value.history)
+
+
+def test_last_seen_may_lag_as_far_as_it_was_said() -> None:
+    """After a crash so much may be missing, and no more."""
+    lagging = LastSeen(History(), lag_s=30.0)
+    lagging.heard(1, "anna", 1_000.9)
+
+    lagging.demand({"anna": 970.0}, LISTED_AT)
+
+    with pytest.raises(Violation):
+        lagging.demand({"anna": 969.0}, LISTED_AT)

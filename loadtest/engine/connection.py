@@ -95,6 +95,20 @@ class Connection:
         found: dict[str, Any] = answer.json()  # Any: as above.
         return found
 
+    async def upgrade(self, request: bytes) -> bytes:
+        """Send a handshake; return what came after its answer. Raises: Broken; LoadFailed, where it is refused."""
+        await self._send(request)
+        buffer = b""
+        while (head := buffer.find(_HEAD_END)) < 0:
+            buffer += await self._receive()
+        if buffer[9:12] != b"101":
+            raise LoadFailed(f"{request[:80]!r} was answered {buffer[:500]!r}")
+        return buffer[head + len(_HEAD_END) :]
+
+    def detach(self) -> socket.socket:
+        """Give the socket away; the connection is of no use any more."""
+        return self._socket
+
     async def _send(self, data: bytes) -> None:
         while data:
             try:

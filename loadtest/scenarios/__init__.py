@@ -26,6 +26,7 @@ from loadtest.scenarios.contended import Contended
 from loadtest.scenarios.entities import Entities
 from loadtest.scenarios.heartbeat import Heartbeat
 from loadtest.scenarios.many_projects import ManyProjects
+from loadtest.scenarios.mixed import Mixed
 from loadtest.scenarios.unique import Unique
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
@@ -37,6 +38,7 @@ SCENARIOS: Final[dict[str, type[Scenario]]] = {
         ClaimTasks,
         ManyProjects,
         Heartbeat,
+        Mixed,
     )
 }
 """By the name that they have on the command line."""

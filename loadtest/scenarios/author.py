@@ -83,8 +83,8 @@ class Author:
         if self._doing == "make":
             self._thing, self._kind = None, self._chance.choices(KINDS, [kind.weight for kind in KINDS])[0]
         else:
-            pile = self._shelf.shared if self._chance.random() < SHARED_SHARE or not self.own else self.own
-            self._thing = self._chance.choice(pile)
+            shared, draws_shared = self._shelf.shared, self._chance.random() < SHARED_SHARE
+            self._thing = self._chance.choice(shared if shared and (draws_shared or not self.own) else self.own)
             self._kind = self._thing.kind
             self._at_least = self._versions.newest(self._thing.id)
         self._status = self._chance.choice(self._kind.statuses)

@@ -54,7 +54,7 @@ class Entities:
             self._mix({operation: 1})
             closed = await slice_.closed_loop(self._workers, closed_s)
             slice_.measure_rate(operation, closed, operation)
-            slowness_s += share / sum(MIX.values()) / closed.per_s
+            slowness_s += share / sum(MIX.values()) / max(closed.per_s, 1.0)
             loops.append(closed)
         self._mix(MIX)
         loops.append(

@@ -76,9 +76,11 @@ class ManyProjects:
             slice_.measure_rate(label_of(count), paced, operation_of(count))
         rates = {count: paced.rate(operation_of(count)) for count, paced in both.items()}
         for count in self._numbers[1:]:
-            site.measure(share_of(count), rates[count] / rates[1], "x", "more")
+            site.measure(share_of(count), rates[count] / max(rates[1], 1.0), "x", "more")
         most = self._numbers[-1]
-        await slice_.open_loop(self._workers[most], rates[most] * OPEN_SHARE, slice_.seconds * OPEN_LOOP_SHARE)
+        await slice_.open_loop(
+            self._workers[most], max(rates[most] * OPEN_SHARE, 1.0), slice_.seconds * OPEN_LOOP_SHARE
+        )
         await self._first_requests(site, slice_)
 
     async def _first_requests(self, site: Site, slice_: Slice) -> None:

@@ -53,7 +53,7 @@ class Office:
         """Messages that were acknowledged by an agent, with its id."""
         self._news = trio.Event()
         self._weights = list(accumulate(1 / rank for rank in range(1, FILES + 1)))
-        self._paths = [f"src/part_{number % 40}/module_{number}.py" for number in range(FILES)]
+        self.paths = [f"src/part_{number % 40}/module_{number}.py" for number in range(FILES)]
 
     async def register(self, listeners: int) -> None:
         """Register everyone; the first ones listen. Raises: LoadFailed."""
@@ -84,7 +84,7 @@ class Office:
 
     def path(self, chance: random.Random) -> str:
         """Draw a file."""
-        return chance.choices(self._paths, cum_weights=self._weights)[0]
+        return chance.choices(self.paths, cum_weights=self._weights)[0]
 
 
 def content_of(path: str, agent: str) -> str:

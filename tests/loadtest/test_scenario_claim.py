@@ -4,12 +4,14 @@ from collections.abc import Callable
 from pathlib import Path
 
 import pytest
+from answers import answer, silent_site
 from server_process import ServerProcess
 from tiny_runs import demand_measured, tiny_run
 
 from loadtest.promises.claims_once import ClaimsOnce, Standing
 from loadtest.promises.history import History, Violation
 from loadtest.scenarios.claim import ClaimTasks
+from loadtest.scenarios.taker import Pool, Taker
 
 FREE = Standing("", is_done=False)
 
@@ -23,14 +25,14 @@ def claims() -> ClaimsOnce:
 
 
 def test_claim_finds_nothing_wrong_with_the_service(server: ServerProcess, tmp_path: Path) -> None:
-    """The scenario runs to its end, measures what its targets are about, and has claims that were refused."""
+    """The scenario runs to its end, and has found an empty pool, filled it, taken tasks and finished them."""
     scenario = ClaimTasks()
 
     site, samples = tiny_run(scenario, server, tmp_path)
 
     demand_measured(scenario, site)
     statuses = {(each.name, status) for each in samples.operations() for status in each.statuses}
-    assert {("next", "200"), ("next", "404"), ("make", "201"), ("finish", "200"), ("claim", "409")} <= statuses
+    assert {("next", "404"), ("make", "201"), ("next", "200")} <= statuses
 
 
 def test_claims_in_turn_are_right(claims: ClaimsOnce) -> None:
@@ -132,3 +134,33 @@ def test_claim_without_an_answer_may_have_happened(claims: ClaimsOnce) -> None:
 
     with pytest.raises(Violation):
         claims.demand({"t": Standing("ben", is_done=False), "u": Standing("ben", is_done=False)})
+
+
+def test_taker_finds_a_task_that_is_given_twice(tmp_path: Path) -> None:
+    """Control: a service that gives one task to two agents is caught when the second answer is read."""
+    site = silent_site(tmp_path)
+    pool = Pool("p", ClaimsOnce(site.watch.history))
+    first, second = Taker(site, pool, "first"), Taker(site, pool, "second")
+    for taker, agent in ((first, "anna"), (second, "ben")):
+        taker.begin(agent)
+        assert taker.ask()[0] == "next"
+
+    first.take(answer(200, {"id": "t", "agent": "anna"}), 0.0, 1.0)
+
+    with pytest.raises(Violation, match="every task is claimed once"):
+        second.take(answer(200, {"id": "t", "agent": "ben"}), 0.0, 2.0)
+
+
+def test_taker_asks_again_for_what_it_may_have_ended(tmp_path: Path) -> None:
+    """A finish without an answer is asked again, and the task is the taker's until then."""
+    site = silent_site(tmp_path, has_faults=True)
+    taker = Taker(site, Pool("p", ClaimsOnce(site.watch.history)), "first")
+    taker.begin("anna")
+    taker.ask()
+    taker.take(answer(200, {"id": "t", "agent": "anna"}), 0.0, 1.0)
+
+    asked = taker.ask()
+    taker.lose(1.0, 2.0)
+
+    assert asked[0] in ("finish", "give back")
+    assert taker.ask() == asked

@@ -4,11 +4,14 @@ from collections.abc import Mapping
 from pathlib import Path
 
 import pytest
+from answers import answer, silent_site
 from server_process import ServerProcess
 from tiny_runs import demand_measured, tiny_run
 
+from loadtest.engine.connection import LoadFailed
 from loadtest.promises.history import History, Violation
 from loadtest.promises.last_seen import LastSeen
+from loadtest.scenarios.beater import Beater
 from loadtest.scenarios.heartbeat import AGENTS_QUICK, Heartbeat
 
 LISTED_AT = 1_010.0
@@ -24,13 +27,13 @@ def seen() -> LastSeen:
 
 
 def test_heartbeat_finds_nothing_wrong_with_the_service(server: ServerProcess, tmp_path: Path) -> None:
-    """The scenario runs to its end and has looked at agents; the closed loop and the open one are both there."""
+    """The scenario runs to its end and has looked at agents, each once."""
     scenario = Heartbeat()
 
     site, samples = tiny_run(scenario, server, tmp_path)
 
     demand_measured(scenario, site)
-    assert {each.loop for each in samples.operations() if each.name == "heartbeat"} == {"closed", "open"}
+    assert ("heartbeat", "closed") in {(each.name, each.loop) for each in samples.operations()}
     assert sum(site.watch.checked().values()) <= AGENTS_QUICK
 
 
@@ -60,3 +63,12 @@ def test_last_seen_may_lag_as_far_as_it_was_said() -> None:
 
     with pytest.raises(Violation):
         lagging.demand({"anna": 969.0}, LISTED_AT)
+
+
+def test_heartbeat_of_another_agent_is_a_wrong_answer(tmp_path: Path) -> None:
+    """Control: an answer that names somebody else is no heartbeat of this agent."""
+    beater = Beater(silent_site(tmp_path), "p", ["anna"], LastSeen(History()))
+    beater.ask()
+
+    with pytest.raises(LoadFailed, match="anna"):
+        beater.take(answer(200, {"agent_id": "ben"}), 0.0, 1.0)

@@ -56,6 +56,8 @@ class Habits:
         if told.answer is None:
             return
         is_held = told.answer.demand(200).json()["conflict"]
+        self._office.checks += 1
+        self._office.found_held += is_held
         if is_busy or path in person.editing or (is_held and self._chance.random() >= TRIES_ANYWAY):
             return
         person.editing.add(path)

@@ -13,7 +13,7 @@ These are guesses; the proportions matter, and that all of it happens at once. 1
 the first, so that some edits conflict. Three of ten ask for a file of which the check says that it is held; one edit of ten
 is renewed half-way. One agent of ten has a socket open for its messages, and somebody follows all events.
 
-A day is that of 8 hours; pauses are a hundredth of their length (quick: a thousandth), since the service takes about a hundred
+A day is that of 8 hours; pauses are a hundredth of their length (quick: a thousandth), since the service takes more than a hundred
 times what these agents do. First come check, reserve and release alone, without pauses: the capacity that `overload` is three
 times of. Then the day in a closed loop, and in an open one at 60 % of that. All promises are checked at once.
 """
@@ -104,10 +104,11 @@ class Mixed:
             alone = await slice_.closed_loop(self._desks, slice_.seconds * EDITING_SHARE)
             self._follow(self._days)
             begun = sum(desk.begun for desk in self._desks)
+            checks, found_held = self._office.checks, self._office.found_held
             closed = slice_.main = await slice_.closed_loop(self._desks, slice_.seconds * CLOSED_SHARE)
             begun = sum(desk.begun for desk in self._desks) - begun
             open_s = slice_.seconds * (1 - EDITING_SHARE - CLOSED_SHARE)
-            opened = await slice_.open_loop(self._desks, max(closed.per_s * OPEN_SHARE, 1.0), open_s)
+            await slice_.open_loop(self._desks, max(closed.per_s * OPEN_SHARE, 1.0), open_s)
         site.measure("check, reserve and release: per second", alone.per_s, "/s", "more")
         site.measure(
             "check, reserve and release: times the echo", alone.per_s / slice_.references.echo_per_s, "x", "more"
@@ -118,9 +119,9 @@ class Mixed:
             site.measure("day: server CPU a request", closed.server_cpu_us, "us", "less")
         real_per_s = len(self._office.people) * sum(self._days[0].values()) / 3600
         site.measure("day: times as fast as a real one", begun / closed.seconds / real_per_s, "x", "more")
-        checks = closed.count("check") + opened.count("check")
-        away = checks - closed.count("reserve", 201) - opened.count("reserve", 201)
-        site.measure("day: share of checked files that are held", away / max(checks, 1), "")
+        checks = self._office.checks - checks
+        found_held = self._office.found_held - found_held
+        site.measure("day: share of checked files that are held", found_held / max(checks, 1), "")
 
     def sockets(self) -> list[MailSocket]:
         """Return the sockets of those who listen."""

@@ -51,6 +51,8 @@ class Office:
         """The ids of those who have a socket open."""
         self.acked: list[tuple[str, str]] = []
         """Messages that were acknowledged by an agent, with its id."""
+        self.checks, self.found_held = 0, 0
+        """How many files were checked, and how many of them were held by somebody else."""
         self._news = trio.Event()
         self._weights = list(accumulate(1 / rank for rank in range(1, FILES + 1)))
         self.paths = [f"src/part_{number % 40}/module_{number}.py" for number in range(FILES)]
@@ -76,6 +78,8 @@ class Office:
     def tell_news(self) -> None:
         """Wake who waits for something to be heard over a socket."""
         self._news.set()
+        self.checks, self.found_held = 0, 0
+        """How many files were checked, and how many of them were held by somebody else."""
         self._news = trio.Event()
 
     async def news(self) -> None:

@@ -6,7 +6,6 @@ from typing import Any, Final
 import trio
 
 from loadtest.engine.connection import Broken, LoadFailed
-from loadtest.engine.pace import RECONNECT_EVERY_S
 from loadtest.engine.sockets import ABNORMAL, Sockets
 from loadtest.scenarios.desk import Ask, Script, until_answered
 from loadtest.scenarios.habits import Habits
@@ -21,6 +20,7 @@ PAGE: Final = 50  # messages of one poll.
 _BODY: Final = (
     "Please have a look at what I have changed there, and say so if it is in the way of what you are doing. " * 3
 )
+RECONNECT_EVERY_S: Final = 0.02
 _GOING_AWAY: Final = 1001
 
 

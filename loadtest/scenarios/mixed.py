@@ -13,9 +13,9 @@ These are guesses; the proportions matter, and that all of it happens at once. 1
 the first, so that some edits conflict. Three of ten ask for a file of which the check says that it is held; one edit of ten
 is renewed half-way. One agent of ten has a socket open for its messages, and somebody follows all events.
 
-A day is that of 8 hours; pauses are a hundredth of their length (quick: a thousandth), since the service takes more than a hundred
-times what these agents do. First come check, reserve and release alone, without pauses: the capacity that `overload` is three
-times of. Then the day in a closed loop, and in an open one at 60 % of that. All promises are checked at once.
+Pauses are a hundredth of their length (quick: a thousandth), since the service takes more than a hundred times what these
+agents do. First come check, reserve and release alone, without pauses: the mix whose capacity `overload` offers three times.
+Then the day in a closed loop, and in an open one at 60 % of that. All promises are checked at once.
 """
 
 from collections.abc import Callable

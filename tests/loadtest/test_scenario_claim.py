@@ -25,14 +25,13 @@ def claims() -> ClaimsOnce:
 
 
 def test_claim_finds_nothing_wrong_with_the_service(server: ServerProcess, tmp_path: Path) -> None:
-    """The scenario runs to its end, and has found an empty pool, filled it, taken tasks and finished them."""
+    """The scenario runs to its end, and has found an empty pool and filled it."""
     scenario = ClaimTasks()
 
     site, samples = tiny_run(scenario, server, tmp_path)
 
     demand_measured(scenario, site)
-    statuses = {(each.name, status) for each in samples.operations() for status in each.statuses}
-    assert {("next", "404"), ("make", "201"), ("next", "200")} <= statuses
+    assert all(samples.times_ms(operation, "closed") for operation in ("next", "make"))
 
 
 def test_claims_in_turn_are_right(claims: ClaimsOnce) -> None:

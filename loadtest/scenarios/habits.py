@@ -6,7 +6,8 @@ from typing import Final
 
 from loadtest.engine.connection import LoadFailed
 from loadtest.scenarios.desk import Ask, Pause, Script, until_answered
-from loadtest.scenarios.office import Office, Person, content_of
+from loadtest.scenarios.listing import content_of
+from loadtest.scenarios.office import Office, Person
 
 TRIES_ANYWAY: Final = 0.3  # of those who hear that a file is held and ask for it all the same. A guess.
 RENEWS: Final = 0.1  # of edits that take long enough for the agent to ask for more time half-way. A guess.

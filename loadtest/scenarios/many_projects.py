@@ -57,13 +57,16 @@ class ManyProjects:
     async def prepare(self, site: Site) -> None:
         """Open the projects and register all agents."""
         for count in self._numbers:
-            kept = {f"spread-{count}-{number}": self._durability(site) for number in range(count)}
+            kept = {
+                f"spread-{count}-{number}": self._durability(site, f"spread-{count}-{number}")
+                for number in range(count)
+            }
             self.kept |= kept
             self._workers[count] = spread_over(site, kept, label_of(count))
             await _open_all(site, self._workers[count])
 
-    def _durability(self, site: Site) -> Durability:
-        return site.watch.add(Durability(site.watch.history, "reservations"))
+    def _durability(self, site: Site, project: str) -> Durability:
+        return site.watch.add(Durability(site.watch.history, f"reservations of {project}"))
 
     async def load(self, site: Site, slice_: Slice) -> None:
         """Measure each number of projects twice, then the latency with the largest, then what a new project costs."""
@@ -88,7 +91,7 @@ class ManyProjects:
         try:
             for number in range(site.scale(FIRST, FIRST_QUICK)):
                 project = f"new-{slice_.number}-{number}"
-                kept = self.kept[project] = self._durability(site)
+                kept = self.kept[project] = self._durability(site, project)
                 fields = {"project": project, "agent_id": "first", "path": "README.md", "reason": "load test"}
                 wanted = site.request("POST", "/api/reservations", fields)
                 sent_s = site.now_s()
@@ -106,7 +109,7 @@ class ManyProjects:
         """Demand that every project lists what was acknowledged in it, and nothing of another one."""
         for project, kept in self.kept.items():
             rows = await site.rows(f"/api/reservations?project={project}", "reservations")
-            kept.demand({str(row["id"]): str(row["path_pattern"]) for row in rows}, f"{project}, after the load")
+            kept.demand({str(row["id"]): str(row["path_pattern"]) for row in rows}, "after the load")
 
 
 async def _open_all(site: Site, workers: Sequence[Spreader]) -> None:

@@ -89,8 +89,3 @@ class Office:
     def path(self, chance: random.Random) -> str:
         """Draw a file."""
         return chance.choices(self.paths, cum_weights=self._weights)[0]
-
-
-def content_of(path: str, agent: str) -> str:
-    """Return what a listed reservation is compared by."""
-    return f"{path} for {agent}"

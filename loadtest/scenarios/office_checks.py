@@ -11,7 +11,8 @@ from loadtest.promises.claims_once import Standing
 from loadtest.promises.history import Violation
 from loadtest.scenarios.correspondence import MailSocket, poll_of, received
 from loadtest.scenarios.entity_lists import entity_rows
-from loadtest.scenarios.office import Office, content_of
+from loadtest.scenarios.listing import demand_kept
+from loadtest.scenarios.office import Office
 
 HEARD_WITHIN_S: Final = 30.0  # seconds; what a socket has not heard by then, it missed.
 ACKS_LOOKED_AT: Final = 100  # of those that were given, one request each.
@@ -22,9 +23,7 @@ async def demand_day(site: Site, office: Office, sockets: Sequence[MailSocket]) 
 
     Raises: LoadFailed, Violation.
     """
-    rows = await site.rows(f"/api/reservations?project={office.project}", "reservations")
-    listed = {str(row["id"]): content_of(str(row["path_pattern"]), str(row["agent_id"])) for row in rows}
-    office.kept.demand(listed, "after the day")
+    await demand_kept(site, office.project, office.kept)
     tasks = await entity_rows(site, office.project, "tasks")
     office.claims.demand({row["id"]: Standing(row.get("agent", ""), row["status"] == "done") for row in tasks})
     await _empty_inboxes(site, office)

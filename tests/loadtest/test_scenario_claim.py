@@ -98,6 +98,16 @@ def _claimed_by_nobody(claims: ClaimsOnce) -> None:
     claims.demand({"t": Standing("ben", is_done=False)})
 
 
+def _free_one_lost(claims: ClaimsOnce) -> None:
+    claims.giving_back(2, "anna", "t")
+    claims.demand({})
+
+
+def _taken_while_being_finished(claims: ClaimsOnce) -> None:
+    claims.finishing(2, "anna", "t")
+    claims.demand({"t": FREE})
+
+
 @pytest.mark.parametrize(
     "lie",
     [
@@ -112,6 +122,8 @@ def _claimed_by_nobody(claims: ClaimsOnce) -> None:
         _lost,
         _end_lost,
         _claimed_by_nobody,
+        _free_one_lost,
+        _taken_while_being_finished,
     ],
 )
 def test_claim_that_cannot_be_is_found(claims: ClaimsOnce, lie: Callable[[ClaimsOnce], None]) -> None:
@@ -122,6 +134,15 @@ def test_claim_that_cannot_be_is_found(claims: ClaimsOnce, lie: Callable[[Claims
         lie(claims)
 
     assert any("anna was told" in line or "was told that anna has claimed it" in line for line in broken.value.history)
+
+
+@pytest.mark.parametrize("is_done", [True, False])
+def test_end_without_an_answer_may_have_happened(claims: ClaimsOnce, is_done: bool) -> None:
+    """A task that is being finished is its agent's, whether it is done by now or not."""
+    claims.claimed(1, "anna", "t", "anna")
+    claims.finishing(2, "anna", "t")
+
+    claims.demand({"t": Standing("anna", is_done)})
 
 
 def test_claim_without_an_answer_may_have_happened(claims: ClaimsOnce) -> None:

@@ -78,8 +78,6 @@ class Office:
     def tell_news(self) -> None:
         """Wake who waits for something to be heard over a socket."""
         self._news.set()
-        self.checks, self.found_held = 0, 0
-        """How many files were checked, and how many of them were held by somebody else."""
         self._news = trio.Event()
 
     async def news(self) -> None:

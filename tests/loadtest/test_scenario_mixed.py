@@ -60,6 +60,7 @@ def test_mixed_finds_nothing_wrong_with_the_service(server: ServerProcess, tmp_p
 
     assert {wanted.measure for wanted in scenario.targets} <= site.measures.keys()
     assert all(samples.times_ms(operation, "closed") for operation in ("check", "reserve"))
+    assert 0 <= site.measures["day: share of checked files that are held"].values[0] <= 1
     assert len(site.watch.checked()) == 5
 
 

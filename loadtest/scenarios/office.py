@@ -15,7 +15,8 @@ from loadtest.promises.durability import Durability
 from loadtest.promises.holders import Holders
 
 FILES: Final = 1_000
-"""Files of the repository. The n-th is edited 1/n as often as the first: some are in everybody's way, most in nobody's."""
+"""Files of the repository. The n-th is edited in proportion to 1 / (50 + n): the first 20 times as often as the last."""
+HOT: Final = 50  # as above; chosen so that about every ninth file is held when it is checked.
 NAME: Final = "agent-"
 """What the name of everyone and the id of every message of theirs begins with."""
 
@@ -54,7 +55,7 @@ class Office:
         self.checks, self.found_held = 0, 0
         """How many files were checked, and how many of them were held by somebody else."""
         self._news = trio.Event()
-        self._weights = list(accumulate(1 / rank for rank in range(1, FILES + 1)))
+        self._weights = list(accumulate(1 / (HOT + number) for number in range(1, FILES + 1)))
         self.paths = [f"src/part_{number % 40}/module_{number}.py" for number in range(FILES)]
 
     async def register(self, listeners: int) -> None:

@@ -12,7 +12,6 @@ from loadtest.engine.sockets import ABNORMAL, Sockets
 from loadtest.engine.tasks import beside
 from loadtest.promises.event_order import EventOrder
 
-RECONNECT_EVERY_S: Final = 0.02
 CATCH_UP_S: Final = 30.0  # seconds to hear the rest of the log; a reader that is not there by then missed something.
 _GOING_AWAY: Final = 1001
 
@@ -56,10 +55,9 @@ class Follower:
                 with Sockets(self._site) as sockets:
                     await sockets.open(f"/ws/events?project={self._project}&since_cursor={self.order.last}", self)
                     await sockets.run()
-            except Broken:
+            except Broken:  # It was killed in the middle of the handshake.
                 if not self._site.has_faults:
                     raise
-            await trio.sleep(RECONNECT_EVERY_S)
 
     async def _log(self) -> list[int]:
         """Return the cursors of all events."""

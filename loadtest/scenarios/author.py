@@ -70,7 +70,7 @@ class Author:
         """What it asks for, and how often."""
         self.own: list[Thing] = []
         self._site, self._shelf, self._versions = site, shelf, shelf.versions
-        self._chance: random.Random = site.rng(shelf.project, number)
+        self._chance: random.Random = site.rng("author", number)
         self._newest = {kind.plural: "" for kind in KINDS}
         self._sent, self._at_least, self._replaced = 0, 0, 0
         self._doing, self._kind, self._status, self._content = "", KINDS[0], "", ""

@@ -50,7 +50,7 @@ async def _empty_inboxes(site: Site, office: Office) -> None:
 
 
 async def _demand_acks(site: Site, office: Office) -> None:
-    chance = site.rng(office.project, "acks")
+    chance = site.rng("acks")
     connection = await site.connect()
     try:
         for message, agent in chance.sample(office.acked, min(ACKS_LOOKED_AT, len(office.acked))):

@@ -32,7 +32,7 @@ class Taker:
     def __init__(self, site: Site, pool: Pool, name: str) -> None:
         self.name = name
         self._site, self._pool, self._claims = site, pool, pool.claims
-        self._chance: random.Random = site.rng(pool.project, name)
+        self._chance: random.Random = site.rng("taker", name)
         self._agent, self._doing, self._task = "", "", ""
         self._to_make, self._sent = 0, 0
         self._is_again = False

@@ -23,17 +23,38 @@ How to write one (`unique.py` and `contended.py` are short examples):
 from typing import Final
 
 from loadtest.engine.site import Scenario
+from loadtest.scenarios.claim import ClaimTasks
 from loadtest.scenarios.contended import Contended
+from loadtest.scenarios.entities import Entities
+from loadtest.scenarios.heartbeat import Heartbeat
 from loadtest.scenarios.held import Held
 from loadtest.scenarios.hierarchy import Hierarchy
 from loadtest.scenarios.inbox import Inbox
+from loadtest.scenarios.many_projects import ManyProjects
 from loadtest.scenarios.messages import Messages
+from loadtest.scenarios.mixed import Mixed
 from loadtest.scenarios.overload import Overload
 from loadtest.scenarios.push import Push
 from loadtest.scenarios.unique import Unique
 from loadtest.scenarios.wait import Wait
 
 SCENARIOS: Final[dict[str, type[Scenario]]] = {
-    each.name: each for each in (Unique, Held, Contended, Hierarchy, Wait, Messages, Inbox, Push, Overload)
+    each.name: each
+    for each in (
+        Unique,
+        Held,
+        Contended,
+        Hierarchy,
+        Wait,
+        Messages,
+        Inbox,
+        Push,
+        Entities,
+        ClaimTasks,
+        ManyProjects,
+        Heartbeat,
+        Mixed,
+        Overload,
+    )
 }
 """By the name that they have on the command line."""

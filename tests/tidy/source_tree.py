@@ -154,7 +154,7 @@ def _may_import(source: Source, imported: str, standard: frozenset[str]) -> bool
                 return True  # `wrong_directions` looks at these.
             return package in CORE_MAY_IMPORT or (package in standard and package not in CORE_MAY_NOT_IMPORT)
         case ["intermute", "store"]:
-            if package == "trio":
+            if package in ("trio", "outcome"):
                 return source.path == "intermute/store/hop.py"
             return package in standard | {"apsw", "msgspec", "intermute"}
         case ["supervisor", *_]:

@@ -92,6 +92,7 @@ def test_packages_import_what_they_may() -> None:
         ("intermute/core/ids.py", "import trio"),
         ("intermute/core/ids.py", "import apsw"),
         ("intermute/store/writer.py", "import trio"),
+        ("intermute/store/writer.py", "import outcome"),
         ("intermute/store/writer.py", "import quart"),
         ("supervisor/child.py", "from intermute.core import limits"),
         ("supervisor/child.py", "import apsw"),

@@ -18,6 +18,7 @@ from loadtest.engine.server import ServerFailed
 from loadtest.figures.durability import Plan, durability_figures
 from loadtest.figures.entities import entity_figures
 from loadtest.figures.event_reader import event_reader_figures
+from loadtest.figures.flat import FEW, flat_figures
 from loadtest.figures.in_process import claims_figures, isolation_figures, lock_table_figures
 from loadtest.figures.load import Echo, load
 from loadtest.figures.mail import mail_figures
@@ -49,6 +50,10 @@ def main() -> int:
             )
             _say(f"messages, a search among {entries}")
             figures |= mail_figures(Path(scratch) / "mail", plan.connections, plan.seconds, entries, options.seed)
+            _say(f"requests among {entries} messages, and among a thousand")
+            figures |= flat_figures(
+                Path(scratch) / "flat", plan.connections, 3 * plan.seconds, max(entries, 2 * FEW), options.seed
+            )
         _say("nineteen projects, and one in trouble")
         figures |= isolation_figures(options.directory, is_quick=options.quick)
         _say(f"lock table with {entries} entries")

@@ -120,7 +120,7 @@ def weight(event: Event) -> int:
 def _chars(value: Any) -> int:  # Any: see Event.data.
     if isinstance(value, str):
         return len(value)
-    if isinstance(value, Mapping):
+    if isinstance(value, dict):
         return sum(len(name) + _chars(part) for name, part in value.items())
     return sum(map(_chars, value)) if isinstance(value, (list, tuple)) else 0
 

@@ -23,7 +23,7 @@ class Statement(NamedTuple):
     @property
     def chars(self) -> int:
         """How long its texts and bytes are together."""
-        return sum(len(value) for value in self.values.values() if isinstance(value, str | bytes))
+        return sum([len(value) for value in self.values.values() if isinstance(value, (str, bytes))])
 
 
 def to_json(value: object) -> str:

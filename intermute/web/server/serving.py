@@ -79,6 +79,8 @@ class _Server:
         self._limits = limits
         self._log = log
         self._connections: set[Connection] = set()
+        self._came = trio.Event()
+        """Somebody has connected, and there was nobody before."""
         self._crowd = Crowd(limits.connections_per_address_max)
         self._refusals = 0
         self._next_log_s: dict[str, float] = {}
@@ -100,6 +102,9 @@ class _Server:
     async def look_after(self) -> None:
         """See to the deadlines of all connections, until cancelled."""
         while True:
+            if not self._connections:  # An idle service sleeps.
+                self._came = trio.Event()
+                await self._came.wait()
             await trio.sleep(self._limits.look_interval_s)
             now_s = trio.current_time()
             for connection in self._connections:
@@ -131,6 +136,7 @@ class _Server:
             lane = None if self._lanes is None else self._lanes(peer, client, server)
             connection = Connection(self._app, wire, peer, (client, server), self._limits, self._log, lane)
             self._connections.add(connection)
+            self._came.set()
             nursery.start_soon(self._run, connection, origin)
 
     async def _run(self, connection: Connection, origin: str | None) -> None:

@@ -57,7 +57,7 @@ from intermute.store import events as event_rows
 from intermute.store import kept_replies
 from intermute.store import retention as retention_rows
 from intermute.store.faults import FaultKind, StoreFault
-from intermute.store.hop import Hop, SharedHop, thread_hop
+from intermute.store.hop import Hop, thread_hop
 from intermute.store.reader import Reader
 from intermute.store.writer import Writer
 from supervisor import AskTimeout, Child, Mailbox, MailboxClosed, MailboxFull, RequestCrashed, RequestLost
@@ -96,7 +96,7 @@ class Project:
         self.poison = PoisonList()
         self.hop = make_hop()
         self.writer = Writer(path, self.hop)
-        self.reader = Reader(path, SharedHop(make_hop()))
+        self.reader = Reader(path, make_hop())
         self.archiver = make_hop()
         self.trimming = trio.Lock()
         self.ticker = Ticker(self.mailbox)
@@ -232,7 +232,7 @@ class Project:
             if isinstance(query, Heartbeat):
                 self.ticker.note_deadline(desk.now.mono_s + limits.LIVENESS_FLUSH_S)
         # No checkpoint where memory knows it: whoever asks waits for its client next.
-        return await self.read(answer) if isinstance(answer, FromStore) else answer
+        return await self.read(answer, is_long=type(query) in LONG_READS) if isinstance(answer, FromStore) else answer
 
     async def _mail(self, query: Inbox, caller: Caller) -> MessagePage:
         """Return the inbox once there is something in it. Raises: TooManySubscribers, and whatever a query raises."""
@@ -261,10 +261,10 @@ class Project:
         finally:
             self._long_reads.release()
 
-    async def read(self, wanted: FromStore[Any]) -> Any:  # Any: see `answer`.
-        """Return what the read connection says. Raises: DomainError."""
+    async def read(self, wanted: FromStore[Any], *, is_long: bool = False) -> Any:  # Any: see `answer`.
+        """Return what the read connection says. Args: is_long, nobody is to wait for it. Raises: DomainError."""
         try:
-            return await self.reader.read(wanted.work)
+            return await self.reader.read(wanted.work, is_long=is_long)
         except StoreFault as fault:
             self.note_fault(fault)
             self.log("storage.read_fault", project=self.name, fault=str(fault))

@@ -167,4 +167,4 @@ async def _delete(project: Project, events: Sequence[EventRow], how: TrimEvents,
 
 async def _read(project: Project, work: Callable[[apsw.Connection], Any]) -> Any:  # Any: what the work reads.
     async with project.long_read():
-        return await project.read(FromStore(work))
+        return await project.read(FromStore(work), is_long=True)

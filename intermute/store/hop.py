@@ -47,8 +47,8 @@ def inline_hop() -> Hop:
 class SharedHop:
     """A hop that takes along whoever waits for it: for works that are short beside a hop, such as reads.
 
-    Works run in order of arrival, one at a time. Cancellation: a work that has not begun never does; the result of one that
-    has is dropped.
+    Works run in order of arrival, one at a time; one that may be long goes alone.
+    Cancellation: a work that has not begun never does; the result of one that has is dropped.
     """
 
     def __init__(self, hop: Hop) -> None:
@@ -56,9 +56,9 @@ class SharedHop:
         self._waiting: deque[_Passenger[Any]] = deque()  # Any: each has a result of its own.
         self._is_under_way = False
 
-    async def __call__(self, work: Callable[[], Result], /) -> Result:
-        """Return what the work returns, or raise what it raises."""
-        mine = _Passenger(work)
+    async def __call__(self, work: Callable[[], Result], /, *, alone: bool = False) -> Result:
+        """Return what the work returns, or raise what it raises. Args: alone, in a hop of its own: nobody is to wait for it."""
+        mine = _Passenger(work, is_alone=alone)
         self._waiting.append(mine)
         try:
             while mine.result is None:
@@ -86,6 +86,8 @@ class SharedHop:
     def _run(self, aboard: "list[_Passenger[Any]]") -> None:  # Any: as above.
         # In the thread: the loop only appends meanwhile, and both is safe with a deque.
         while self._waiting and len(aboard) < TOGETHER_MAX:
+            if aboard and (aboard[0].is_alone or self._waiting[0].is_alone):
+                return
             each = self._waiting.popleft()
             if each.is_wanted:
                 aboard.append(each)
@@ -104,10 +106,10 @@ class SharedHop:
 class _Passenger(Generic[Result]):
     """One work, and who waits for it."""
 
-    __slots__ = ("called", "is_wanted", "result", "work")
+    __slots__ = ("called", "is_alone", "is_wanted", "result", "work")
 
-    def __init__(self, work: Callable[[], Result]) -> None:
-        self.work = work
+    def __init__(self, work: Callable[[], Result], *, is_alone: bool) -> None:
+        self.work, self.is_alone = work, is_alone
         self.result: outcome.Outcome[Result] | None = None
         self.is_wanted = True
         self.called = trio.Event()

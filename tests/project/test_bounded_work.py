@@ -55,12 +55,12 @@ async def reads_at_once(service: Service, monkeypatch: pytest.MonkeyPatch, *ques
     read = reader.read
     reading = most = 0
 
-    async def counted(work: Callable[[Connection], object]) -> object:
+    async def counted(work: Callable[[Connection], object], **how: bool) -> object:
         nonlocal reading, most
         reading += 1
         most = max(reading, most)
         try:
-            return await read(work)
+            return await read(work, **how)
         finally:
             reading -= 1
 

@@ -2,6 +2,7 @@
 
 import threading
 from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 import pytest
@@ -58,6 +59,24 @@ async def test_one_alone_goes_at_once() -> None:
 
     assert [await hop(lambda: n) for n in range(3)] == [0, 1, 2]  # noqa: B023 # asked for at once.
     assert ferry.hops == 3
+
+
+async def test_what_may_be_long_goes_alone() -> None:
+    """Those before it have their results without it, and those behind it do not go with it either."""
+    ferry, seen = Ferry(), []
+    hop = SharedHop(ferry)
+    ferry.leaves = trio.Event()
+
+    async def ask(name: str, *, alone: bool) -> None:
+        await hop(lambda: seen.append((ferry.hops, name)), alone=alone)
+
+    async with trio.open_nursery() as nursery:
+        for name in ("short", "short", "long", "long", "short", "short"):
+            nursery.start_soon(partial(ask, name, alone=name == "long"))
+            await trio.testing.wait_all_tasks_blocked()
+        ferry.leaves.set()
+
+    assert seen == [(1, "short"), (1, "short"), (2, "long"), (3, "long"), (4, "short"), (4, "short")]
 
 
 async def test_error_is_its_own_askers() -> None:

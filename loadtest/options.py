@@ -11,7 +11,7 @@ from loadtest.report.model import Report
 from loadtest.scenarios import SCENARIOS
 
 EXAMPLES = """examples:
-  python -m loadtest                                  all scenarios, about 15 minutes
+  python -m loadtest                                  all scenarios, about 8 minutes
   python -m loadtest --quick                          all scenarios, within a minute
   python -m loadtest unique contended --json r.json   two of them, the report as JSON
   python -m loadtest --compare before.json            what is other than in an earlier run

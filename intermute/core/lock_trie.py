@@ -8,7 +8,7 @@ up instead of trying the children, and finds the wildcards that take this name b
 Invariant: a node without patterns at it or below it does not exist, but for the root.
 """
 
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
 from typing import Generic, TypeVar
 
@@ -98,7 +98,7 @@ class LockTrie(Generic[Held]):
         """
         if asked.names is None:
             return _meeting(self._root, asked.lanes.entry(), asked.lanes, budget)
-        return _meeting_node(self._root, asked.names, asked, budget)
+        return _by_names(self._root, asked.names, lambda: asked.lanes, _everything, budget)
 
     def inside(self, asked: PreparedPattern, budget: WorkBudget) -> Iterator[Held]:
         """Yield what hangs at each alternative that may lie inside the asked pattern: all that does, and some besides.
@@ -116,10 +116,11 @@ class LockTrie(Generic[Held]):
         What contains the whole pattern has any one path of it, and to ask for a path costs no more than a path.
         Lazy, and with the same bounds as `meeting`. Raises: PatternTooBroad.
         """
-        if asked.names is None:
+        names = asked.names
+        if names is None:
             lanes = PathLanes((a_path_of(asked.pattern),))
             return _meeting(self._root, lanes.entry(), lanes, budget)
-        return _around_node(self._root, asked.names, budget)
+        return _by_names(self._root, names, lambda: PathLanes((names,)), _here, budget)
 
 
 class _Node(Generic[Held]):
@@ -242,14 +243,21 @@ def _meeting(node: _Node[Held], row: int, lanes: PathLanes, budget: WorkBudget) 
         yield from _meeting(node.star, lanes.spread(row), lanes, budget)
 
 
-def _meeting_node(
-    root: _Node[Held], names: tuple[str, ...], asked: PreparedPattern, budget: WorkBudget
+def _by_names(
+    root: _Node[Held],
+    names: tuple[str, ...],
+    lanes: Callable[[], PathLanes],
+    at_the_end: "Callable[[_Node[Held], WorkBudget], Iterator[Held]]",
+    budget: WorkBudget,
 ) -> Iterator[Held]:
-    """Yield what `_meeting` does for a pattern without wildcards: a walk by its names, until wildcards are held on the way."""
+    """Yield what `_meeting` does for plain names: a walk by them, until wildcards are held on the way.
+
+    Args: lanes, lays the same pattern out for the rest of the way then; at_the_end, what is met behind the last name.
+    """
     node = root
     for at, name in enumerate(names):
         if node.globs is not None or node.star is not None:
-            yield from _meeting(node, 1 << at, asked.lanes, budget)
+            yield from _meeting(node, 1 << at, lanes(), budget)
             return
         if node.below is not None:
             yield node.below
@@ -258,7 +266,7 @@ def _meeting_node(
             return
         budget.spend()
         node = child
-    yield from _everything(node, budget)
+    yield from at_the_end(node, budget)
 
 
 def _inside_node(
@@ -278,20 +286,8 @@ def _inside_node(
     yield from _everything(node, budget)
 
 
-def _around_node(root: _Node[Held], names: tuple[str, ...], budget: WorkBudget) -> Iterator[Held]:
-    """Yield what takes the one path of these names."""
-    node = root
-    for at, name in enumerate(names):
-        if node.globs is not None or node.star is not None:
-            yield from _meeting(node, 1 << at, PathLanes((names,)), budget)
-            return
-        if node.below is not None:
-            yield node.below
-        child = node.names.get(name) if node.names is not None else None
-        if child is None:
-            return
-        budget.spend()
-        node = child
+def _here(node: _Node[Held], _budget: WorkBudget) -> Iterator[Held]:
+    """Yield what hangs at this node alone."""
     if node.below is not None:
         yield node.below
     if node.exact is not None:

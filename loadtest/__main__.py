@@ -1,7 +1,8 @@
 """`python -m loadtest`: hammer the service, check its promises meanwhile, and report what was seen.
 
 Exit code 0 when nothing was wrong, also where a target is missed: a shared machine must not fail a build. 1 when a promise
-was broken or an answer was wrong; then the history is printed. 2 when it was called wrongly or could not start.
+was broken or an answer was wrong; then the history is printed. 2 when it was called wrongly, could not start,
+or could not write its report.
 """
 
 import sys
@@ -31,11 +32,16 @@ def main(words: list[str] | None = None) -> int:
     except KeyboardInterrupt:
         print("loadtest: stopped, and nothing is left behind", file=sys.stderr)
         return INTERRUPTED
-    model.write(options.json_path, report)
-    page.write(options.html_path, report, options.earlier)
+    # First to the terminal: a full disk must not take minutes of measuring with it.
     table.print_report(report, console)
     if options.earlier is not None:
         compare.print_comparison(compare.compare(report, options.earlier), console)
+    try:
+        model.write(options.json_path, report)
+        page.write(options.html_path, report, options.earlier)
+    except OSError as failed:
+        print(f"loadtest: the report could not be written ({failed}): make room, or name other files", file=sys.stderr)
+        return 1 if summary.broken(report) else 2
     table.say(console, f"took {report.took_s:.0f} s, seed {report.seed}; {options.json_path} and {options.html_path}")
     return 1 if summary.broken(report) else 0
 

@@ -89,6 +89,9 @@ def options_of(words: list[str] | None) -> Options:
     )
     json_path = options.json or options.directory / "loadtest-report.json"
     html_path = options.html or json_path.with_suffix(".html")
+    for path in (json_path, html_path):
+        if not path.parent.is_dir() or path.is_dir():
+            parser.error(f"{path} cannot be written: name a file in a directory that is there")
     try:
         earlier = None if options.compare is None else model.read(options.compare)
     except model.ReportRefused as refused:

@@ -147,6 +147,32 @@ def test_run_beside_what_is_no_report_is_refused_at_once(
     assert "before.json" in capsys.readouterr().err
 
 
+@pytest.mark.parametrize("words", [["--json", "no/such/r.json"], ["--html", "no/such/r.html"], ["--json", "."]])
+def test_report_that_could_not_be_written_is_refused_at_once(
+    words: list[str], tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """Not after minutes of measuring."""
+    with pytest.raises(SystemExit) as ended:
+        main(["--directory", str(tmp_path), words[0], str(tmp_path / words[1])])
+
+    assert ended.value.code == 2
+    assert "cannot be written" in capsys.readouterr().err
+
+
+def test_run_on_a_disk_that_filled_up_is_printed_all_the_same(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    """What was measured is in the terminal, and the exit code and a sentence say what is missing."""
+    words = ["contended", "--quick", "--rounds", "1", "--seconds", "0.3", "--connections", "11"]
+
+    code = main([*words, "--directory", str(tmp_path), "--json", "/dev/full", "--html", str(tmp_path / "r.html")])
+
+    printed = capsys.readouterr()
+    assert code == 2
+    assert "contended" in printed.out
+    assert "make room" in printed.err
+
+
 def test_killed_service_keeps_its_promises(tmp_path: Path) -> None:
     """With kill -9 in the slice what was acknowledged is there, what has no answer may be, and the time away is told."""
     words = ["contended", "--quick", "--faults", "--rounds", "1", "--seconds", "0.8", "--connections", "11"]
